@@ -1,0 +1,108 @@
+// The file as values: typed, validated, names resolved. A Config exists only if the whole file is
+// right; read.hpp makes it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lbctl/model/address.hpp"
+#include "lbctl/model/ipvs.hpp"
+#include "lbctl/model/mptcp.hpp"
+#include "lbctl/model/xdp.hpp"
+
+namespace lbctl::config {
+
+/// Where something stands in the file; kept for errors that appear only later. Line and column
+/// count from 1, columns and width in octets.
+struct Position {
+  std::string file;
+  int line = 1;
+  int column = 1;
+  int width = 1;
+  std::string text() const;  ///< "lbctl.toml:12:3"
+};
+
+struct Cluster {
+  std::string name;
+};
+
+/// Where a director's VIPs stand.
+enum class VipOn : std::uint8_t {
+  interface,  ///< on each client interface, announced: the segment finds it by ARP and NDP
+  loopback,   ///< on lo: a router sends the traffic here (anycast)
+  none,       ///< somebody else (keepalived's VRRP) adds and removes them
+};
+std::string_view name(VipOn vip_on);
+
+struct Director {
+  std::string name;
+  std::vector<model::IpAddress> addresses;     ///< its own; at least one
+  std::string interface;                       ///< towards the real servers
+  std::vector<std::string> client_interfaces;  ///< never empty: left out means `interface`
+  VipOn vip_on = VipOn::interface;
+  Position at;
+};
+
+struct Server {
+  std::string name;
+  std::vector<model::IpAddress> addresses;  ///< its own; at least one
+  std::string interface;                    ///< where VIP traffic arrives
+  model::ServerId id{};                     ///< unique, never 0
+  std::vector<model::IpAddress> signal;     ///< its MPTCP signal addresses, in the file's order
+  Position at;
+
+  /// The first address of that family; nothing if it has none.
+  std::optional<model::IpAddress> address_of(model::Family family) const;
+};
+
+enum class Protocol : std::uint8_t {
+  tcp,
+  mptcp,  ///< tcp whose joins come home to the server that holds the connection
+  udp,
+  quic,  ///< udp steered by connection ID
+};
+std::string_view name(Protocol protocol);
+model::L4 layer4(Protocol protocol);
+
+struct MptcpSettings {
+  bool join_only = true;  ///< a SYN to a signal address without MP_JOIN is dropped
+};
+
+struct QuicSettings {
+  model::CidScheme cid;
+};
+
+struct Service {
+  std::string name;
+  std::vector<model::IpAddress> vips;  ///< at least one
+  std::vector<model::Port> ports;      ///< at least one
+  std::set<Protocol> protocols;        ///< at least one
+  std::string scheduler = "wlc";
+  model::ServiceFlags flags;
+  std::uint32_t persistence_timeout = 0;         ///< seconds; 0: no persistence
+  std::map<std::string, model::Weight> servers;  ///< by name, at least one; each is in Config
+  MptcpSettings mptcp;                           ///< means something with Protocol::mptcp
+  QuicSettings quic;                             ///< means something with Protocol::quic
+  Position at;
+
+  bool has(Protocol protocol) const { return protocols.contains(protocol); }
+  bool has_vip_of(model::Family family) const;
+};
+
+struct Config {
+  Cluster cluster;
+  std::map<std::string, Director> directors;
+  std::map<std::string, Server> servers;
+  std::map<std::string, Service> services;
+  std::optional<model::MptcpLimits> mptcp_limits;  ///< nothing: the nodes keep what they have
+
+  /// What the errors of a wrong --node list: "dir1, dir2, rs1", directors first.
+  std::vector<std::string> node_names() const;
+};
+
+}  // namespace lbctl::config

@@ -1,0 +1,43 @@
+// From the file to what one node should hold. Pure: the same Config, node and facts always give
+// the same state; nothing is read from the kernel here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lbctl/base/result.hpp"
+#include "lbctl/config/config.hpp"
+#include "lbctl/model/facts.hpp"
+#include "lbctl/model/node_state.hpp"
+
+namespace lbctl::config {
+
+enum class Role : std::uint8_t { director, real_server };
+std::string_view name(Role role);  ///< "director" or "real server"
+
+struct Desired {
+  std::string node;
+  Role role = Role::director;
+  model::NodeState state;
+  std::vector<std::string> warnings;
+  /// Addresses whose Ethernet address must be known on `interface` for the state to be whole: to
+  /// be resolved, and then resolve() called again with the new facts. Also those already known.
+  std::vector<model::IpAddress> neighbours_wanted;
+  std::string interface;  ///< towards the other nodes
+};
+
+/// Which node of the file this machine is: the one asked for, else the one with its host name
+/// (whole, or up to the first dot), else the one with an address of this machine.
+/// Fails with Errc::not_found, with the nodes of the file in the hint, or Errc::invalid if local
+/// addresses belong to several nodes.
+Result<std::string> recognise_node(const Config& config, const std::optional<std::string>& asked,
+                                   const model::NodeFacts& facts);
+
+/// What the node should hold. Fails with Errc::not_found if the file has no such node.
+Result<Desired> resolve(const Config& config, const std::string& node,
+                        const model::NodeFacts& facts);
+
+}  // namespace lbctl::config

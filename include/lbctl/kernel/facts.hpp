@@ -1,0 +1,24 @@
+// What the node is, read and not set by lbctl: its devices, addresses and neighbours.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <set>
+#include <string>
+
+#include "lbctl/base/result.hpp"
+#include "lbctl/model/facts.hpp"
+
+namespace lbctl::kernel {
+
+/// Everything of NodeFacts but xdp_program, in the network namespace of the calling thread.
+Result<model::NodeFacts> read_facts();
+
+/// The MACs of `addresses` on `device`. Those that are not known the kernel is made to ask for
+/// (ARP, NDP), and the answers are waited for, up to `timeout`. Who does not answer is not in the
+/// result. Errors: not_found (device), permission (CAP_NET_ADMIN), system (such as ENETDOWN).
+Result<std::map<model::IpAddress, model::MacAddress>> resolve_neighbours(
+    const std::string& device, const std::set<model::IpAddress>& addresses,
+    std::chrono::milliseconds timeout);
+
+}  // namespace lbctl::kernel

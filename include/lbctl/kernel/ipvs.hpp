@@ -1,0 +1,26 @@
+// IPVS by generic netlink (net/netfilter/ipvs/ip_vs_ctl.c).
+#pragma once
+
+#include <memory>
+
+#include "lbctl/kernel/backend.hpp"
+
+namespace lbctl::kernel {
+
+/// The IPVS of the caller's network namespace. Opening does not touch the module ip_vs: that is
+/// loaded, where the kernel can, by the first observe() with scope.ipvs or the first execute().
+/// Without IPVS these fail with Errc::unsupported.
+///
+/// observe() gives every TCP, UDP and firewall-mark service, ours and foreign alike. SCTP services
+/// are left out (the model has no word for them; lbctl never touches them). Weights above 65535,
+/// which only other tools set, read as 65535.
+///
+/// execute() sends up to 128 operations in one system call, and the kernel carries out all of
+/// them, also those after a refused one. So when it fails, [0, done) took effect, operation `done`
+/// was refused, and some later ones may have taken effect as well: a note tells how many and
+/// which. What stays true all the same: no operation that takes
+/// capacity away (a removal, a weight of 0) is sent before all additions and edits ahead of it in
+/// the run are known to have succeeded. Removing what is already gone is done, with a note.
+Result<std::unique_ptr<Backend>> open_ipvs();
+
+}  // namespace lbctl::kernel

@@ -1,0 +1,28 @@
+// What the resolve step needs to know of the machine and cannot read in the file.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+#include "lbctl/model/address.hpp"
+
+namespace lbctl::model {
+
+struct LinkFacts {
+  std::uint32_t index = 0;
+  MacAddress mac;
+  std::string kind;  ///< "veth", "vlan", …; empty for hardware
+  bool up = false;
+};
+
+struct NodeFacts {
+  std::string host_name;  ///< as gethostname(2) gives it
+  std::map<std::string, LinkFacts> links;
+  std::set<IpAddress> local_addresses;
+  std::map<IpAddress, MacAddress> neighbours;  ///< resolved ones only, any device
+  std::string xdp_program;                     ///< digest of the BPF object in this binary
+};
+
+}  // namespace lbctl::model

@@ -1,0 +1,152 @@
+// One change to the kernel: what, from what to what, when, and why. A plan is a list of these, and
+// executing is the only way in which lbctl writes to the kernel.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "lbctl/model/node_state.hpp"
+
+namespace lbctl::model {
+
+struct SetSysctl {
+  std::string path;
+  std::string from, to;
+};
+
+struct AddService {
+  ServiceKey key;
+  VirtualService service;  ///< settings only: its destinations are added one by one
+};
+struct EditService {
+  ServiceKey key;
+  VirtualService from, to;  ///< settings only
+};
+struct RemoveService {
+  ServiceKey key;
+};
+struct AddDestination {
+  ServiceKey service;
+  DestinationKey key;
+  Destination destination;
+};
+struct EditDestination {
+  ServiceKey service;
+  DestinationKey key;
+  Destination from, to;
+};
+struct RemoveDestination {
+  ServiceKey service;
+  DestinationKey key;
+};
+
+struct CreateForward {
+  SignalForward forward;  ///< a plan adds its addresses after it, by SetSignal in the same run
+  bool replaces = false;  ///< what stands goes in the same transaction
+};
+struct RemoveForward {};
+struct SetSignal {
+  IpAddress signal;
+  std::optional<ForwardTarget> from;  ///< nothing: added
+  ForwardTarget to;
+};
+struct RemoveSignal {
+  IpAddress signal;
+  ForwardTarget from;
+};
+
+struct AddAddress {
+  AddressKey key;
+  AddressSettings settings;
+};
+struct RemoveAddress {
+  AddressKey key;
+};
+
+struct AddEndpoint {
+  EndpointKey key;
+  Endpoint endpoint;
+};
+struct RemoveEndpoint {
+  EndpointKey key;
+  Endpoint endpoint;  ///< with the id that the kernel gave it
+};
+struct SetMptcpLimits {
+  MptcpLimits from, to;
+};
+
+struct SetSteeredService {
+  SteeredKey key;
+  std::optional<CidScheme> from;  ///< nothing: added
+  CidScheme to;
+};
+struct RemoveSteeredService {
+  SteeredKey key;
+};
+struct SetSteerTarget {
+  ServerId id{};
+  std::optional<SteerTarget> from;  ///< nothing: added
+  SteerTarget to;
+};
+struct RemoveSteerTarget {
+  ServerId id{};
+};
+struct AttachXdp {
+  std::string device;
+  std::optional<XdpAttachment>
+      from;  ///< nothing: attached anew, else the program is replaced in place
+  XdpAttachment to;
+};
+struct DetachXdp {
+  std::string device;
+};
+
+using Action = std::variant<SetSysctl, AddService, EditService, RemoveService, AddDestination,
+                            EditDestination, RemoveDestination, CreateForward, RemoveForward,
+                            SetSignal, RemoveSignal, AddAddress, RemoveAddress, AddEndpoint,
+                            RemoveEndpoint, SetMptcpLimits, SetSteeredService, RemoveSteeredService,
+                            SetSteerTarget, RemoveSteerTarget, AttachXdp, DetachXdp>;
+
+enum class Subsystem : std::uint8_t { sysctl, ipvs, nft, rtnl, mptcp, xdp };
+std::string_view name(Subsystem subsystem);
+Subsystem subsystem_of(const Action& action);
+
+/// The order of a plan. First everything that must stand before traffic may come (a VIP is added
+/// last on a director; on a real server the ARP sysctls come before the VIP), then removals in the
+/// opposite order, so that add always comes before remove.
+enum class Phase : std::uint8_t {
+  set_sysctl,
+  add_ipvs,
+  add_nft,
+  fill_steering,
+  add_address,
+  add_endpoint,
+  attach_xdp,
+  detach_xdp,
+  remove_endpoint,
+  remove_address,
+  empty_steering,
+  remove_nft,
+  remove_ipvs,
+  restore_sysctl,
+};
+
+enum class Reason : std::uint8_t {
+  not_in_kernel,  ///< the file wants it, the kernel lacks it
+  differs,        ///< both have it, with other settings
+  not_in_file,    ///< lbctl made it, the file no longer wants it
+  going_down,     ///< `lbctl down`
+};
+std::string_view name(Reason reason);  ///< snake_case, as in JSON
+
+struct Operation {
+  Phase phase{};
+  Action action;
+  Reason why{};
+};
+
+}  // namespace lbctl::model

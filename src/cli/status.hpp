@@ -1,0 +1,21 @@
+// What `lbctl status` says of a preview. Pure, so that its text can be tested.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "lbctl/engine/engine.hpp"
+#include "lbctl/kernel/xdp.hpp"
+#include "output.hpp"
+
+namespace lbctl::cli {
+
+/// Sections with what there is: services, signal addresses, addresses, endpoints, steering, what
+/// differs from the file, what is foreign. Empty sections are left out.
+/// `steering`: packets by what became of them; nothing where no steering is set up.
+std::string status_text(const engine::Preview& preview,
+                        const std::optional<kernel::XdpCounters>& steering);
+Json status_json(const engine::Preview& preview,
+                 const std::optional<kernel::XdpCounters>& steering);
+
+}  // namespace lbctl::cli

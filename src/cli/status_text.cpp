@@ -1,0 +1,215 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "lbctl/plan/render.hpp"
+#include "status.hpp"
+
+namespace lbctl::cli {
+
+using namespace model;
+
+namespace {
+
+/// A heading that appears only if something follows it.
+class Section {
+ public:
+  Section(std::string& out, std::string heading) : out_(out), heading_(std::move(heading)) {}
+  void line(std::string_view text, int depth = 1) {
+    if (!std::exchange(begun_, true)) out_ += heading_ + "\n";
+    out_ += fmt::format("{:{}}{}\n", "", 2 * depth, text);
+  }
+
+ private:
+  std::string& out_;
+  std::string heading_;
+  bool begun_ = false;
+};
+
+void services(std::string& out, const IpvsState& ipvs, const IpvsCounters& counters) {
+  Section section(out, "virtual services");
+  for (const auto& [key, service] : ipvs) {
+    section.line(fmt::format("{}  {}", key.text(), plan::describe(service)));
+    for (const auto& [to, destination] : service.destinations) {
+      std::string text = fmt::format("-> {}  {}", to.text(), plan::describe(destination));
+      if (const auto it = counters.find({key, to}); it != counters.end())
+        text += fmt::format("  active {} inactive {}", it->second.active_connections,
+                            it->second.inactive_connections);
+      section.line(text, 2);
+    }
+  }
+}
+
+void signals(std::string& out, const NftState& nft) {
+  if (!nft.forward) return;
+  Section section(out, fmt::format("signal addresses ({}{})", plan::describe(*nft.forward),
+                                   nft.intact ? "" : "; damaged"));
+  for (const auto& [signal, target] : nft.forward->addresses)
+    section.line(fmt::format("{} -> {}", signal.text(), plan::describe(target)));
+}
+
+/// Each figure with its name in JSON.
+std::vector<std::pair<const char*, std::uint64_t>> figures(const kernel::XdpCounters& c) {
+  return {{"steered", c.steered},        {"local", c.local},
+          {"from_peer", c.from_peer},    {"other_station", c.other_station},
+          {"too_short", c.too_short},    {"unroutable", c.unroutable},
+          {"unknown_id", c.unknown_id},  {"unresolved", c.unresolved},
+          {"ttl_expired", c.ttl_expired}};
+}
+
+void steering(std::string& out, const XdpState& xdp,
+              const std::optional<kernel::XdpCounters>& counters) {
+  Section section(out, "QUIC steering");
+  for (const auto& [device, attachment] : xdp.attachments)
+    section.line(fmt::format("dev {}  {}", device, plan::describe(attachment)));
+  for (const auto& [key, scheme] : xdp.services)
+    section.line(fmt::format("{}  {}", key.text(), plan::describe(scheme)));
+  for (const auto& [id, target] : xdp.servers)
+    section.line(fmt::format("server id {}  {}", number(id), plan::describe(target)), 2);
+  if (!counters) return;
+  std::string packets = "packets:";
+  for (const auto& [figure, n] : figures(*counters))
+    packets += fmt::format(" {} {}", figure, n);
+  section.line(packets);
+}
+
+void endpoints(std::string& out, const MptcpState& mptcp) {
+  Section section(out, "MPTCP endpoints");
+  for (const auto& [key, endpoint] : mptcp.endpoints)
+    section.line(fmt::format("{}  id {} {}", key.text(), endpoint.id, endpoint.text()));
+}
+
+void foreign(std::string& out, const NodeState& state) {
+  Section section(out, "foreign (never touched)");
+  for (const auto& [key, service] : state.ipvs)
+    section.line(fmt::format("ipvs {}  {}", key.text(), plan::describe(service)));
+  for (const auto& [key, endpoint] : state.mptcp.endpoints)
+    section.line(fmt::format("mptcp endpoint {}  {}", key.text(), endpoint.text()));
+  for (const auto& [device, program] : state.xdp.foreign)
+    section.line(fmt::format("xdp program {} dev {}", program, device));
+}
+
+Json services_json(const IpvsState& ipvs, const IpvsCounters& counters) {
+  Json out = Json::array();
+  for (const auto& [key, service] : ipvs) {
+    Json entry{{"protocol", name(key.protocol)},
+               {"address", key.address.text()},
+               {"port", number(key.port)},
+               {"fwmark", key.fwmark},
+               {"scheduler", service.scheduler},
+               {"scheduler_flags", scheduler_flag_names(service)},
+               {"persistence_timeout", service.persistence_timeout}};
+    entry["destinations"] = Json::array();
+    for (const auto& [to, destination] : service.destinations) {
+      const auto it = counters.find({key, to});
+      const DestinationCounters live = it == counters.end() ? DestinationCounters{} : it->second;
+      entry["destinations"].push_back({{"address", to.address.text()},
+                                       {"port", number(to.port)},
+                                       {"forward", name(destination.forward)},
+                                       {"weight", number(destination.weight)},
+                                       {"active_connections", live.active_connections},
+                                       {"inactive_connections", live.inactive_connections},
+                                       {"connections", live.connections},
+                                       {"packets_in", live.packets_in},
+                                       {"bytes_in", live.bytes_in}});
+    }
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+Json signals_json(const NftState& nft) {
+  if (!nft.forward) return nullptr;
+  Json out{{"client_interfaces", nft.forward->client_devices},
+           {"interface", nft.forward->server_device},
+           {"intact", nft.intact}};
+  out["addresses"] = Json::array();
+  for (const auto& [signal, target] : nft.forward->addresses)
+    out["addresses"].push_back({{"signal", signal.text()},
+                                {"server", target.server.text()},
+                                {"join_only", target.join_only}});
+  return out;
+}
+
+Json endpoints_json(const MptcpState& mptcp) {
+  Json out = Json::array();
+  for (const auto& [key, endpoint] : mptcp.endpoints)
+    out.push_back({{"address", key.address.text()},
+                   {"port", number(key.port)},
+                   {"id", endpoint.id},
+                   {"flags", endpoint.text()}});
+  return out;
+}
+
+Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpCounters>& counters) {
+  Json out;
+  out["attachments"] = Json::array();
+  for (const auto& [device, attachment] : xdp.attachments)
+    out["attachments"].push_back(
+        {{"interface", device}, {"mode", name(attachment.mode)}, {"program", attachment.program}});
+  out["services"] = Json::array();
+  for (const auto& [key, scheme] : xdp.services)
+    out["services"].push_back({{"address", key.address.text()},
+                               {"port", number(key.port)},
+                               {"config", scheme.config},
+                               {"id_length", scheme.id_length},
+                               {"nonce_length", scheme.nonce_length}});
+  out["servers"] = Json::array();
+  for (const auto& [id, target] : xdp.servers) {
+    Json entry{{"id", number(id)}, {"local", target.local}};
+    if (!target.local) entry["mac"] = target.mac.is_zero() ? Json() : Json(target.mac.text());
+    out["servers"].push_back(std::move(entry));
+  }
+  if (counters)
+    for (const auto& [figure, n] : figures(*counters))
+      out["packets"][figure] = n;
+  return out;
+}
+
+}  // namespace
+
+std::string status_text(const engine::Preview& preview,
+                        const std::optional<kernel::XdpCounters>& counters) {
+  std::string out;
+  const NodeState& ours = preview.split.ours;
+  services(out, ours.ipvs, preview.observed.ipvs_counters);
+  signals(out, ours.nft);
+  Section addresses(out, "addresses");
+  for (const auto& [key, settings] : ours.addresses)
+    addresses.line(key.text());
+  endpoints(out, ours.mptcp);
+  steering(out, ours.xdp, counters);
+  Section differs(out, "differs from the file (what apply would do)");
+  for (const Operation& operation : preview.operations)
+    differs.line(plan::render_line(operation));
+  Section refused(out, "in the way (apply would refuse)");
+  for (const Error& refusal : preview.refusals)
+    refused.line(refusal.text());
+  foreign(out, preview.split.foreign);
+  return out;
+}
+
+Json status_json(const engine::Preview& preview,
+                 const std::optional<kernel::XdpCounters>& counters) {
+  const NodeState& ours = preview.split.ours;
+  const NodeState& others = preview.split.foreign;
+  Json out;
+  out["result"] = preview.operations.empty() ? "matches" : "differs";
+  out["services"] = services_json(ours.ipvs, preview.observed.ipvs_counters);
+  out["signal_addresses"] = signals_json(ours.nft);
+  out["addresses"] = Json::array();
+  for (const auto& [key, settings] : ours.addresses)
+    out["addresses"].push_back(
+        {{"address", key.address.text()}, {"prefix", key.prefix}, {"interface", key.device}});
+  out["endpoints"] = endpoints_json(ours.mptcp);
+  out["steering"] = steering_json(ours.xdp, counters);
+  out["differences"] = plan::to_json(preview.operations);
+  out["refusals"] = Json::array();
+  for (const Error& refusal : preview.refusals)
+    out["refusals"].push_back(to_json(refusal));
+  out["foreign"] = {{"services", services_json(others.ipvs, preview.observed.ipvs_counters)},
+                    {"endpoints", endpoints_json(others.mptcp)},
+                    {"xdp_programs", others.xdp.foreign}};
+  return out;
+}
+
+}  // namespace lbctl::cli

@@ -1,0 +1,36 @@
+#include "lbctl/config/config.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace lbctl::config {
+
+std::string Position::text() const {
+  return fmt::format("{}:{}:{}", file, line, column);
+}
+
+model::L4 layer4(Protocol protocol) {
+  return protocol == Protocol::tcp || protocol == Protocol::mptcp ? model::L4::tcp : model::L4::udp;
+}
+
+std::optional<model::IpAddress> Server::address_of(model::Family family) const {
+  const auto found = std::ranges::find(addresses, family, &model::IpAddress::family);
+  return found == addresses.end() ? std::nullopt : std::optional(*found);
+}
+
+bool Service::has_vip_of(model::Family family) const {
+  return std::ranges::find(vips, family, &model::IpAddress::family) != vips.end();
+}
+
+std::vector<std::string> Config::node_names() const {
+  std::vector<std::string> out;
+  out.reserve(directors.size() + servers.size());
+  for (const auto& [name, director] : directors)
+    out.push_back(name);
+  for (const auto& [name, server] : servers)
+    out.push_back(name);
+  return out;
+}
+
+}  // namespace lbctl::config

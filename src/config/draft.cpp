@@ -1,0 +1,113 @@
+#include "draft.hpp"
+
+#include <algorithm>
+
+namespace lbctl::config {
+namespace {
+
+bool any_of(const DraftList<model::IpAddress>& list, model::Family family) {
+  return std::ranges::any_of(list.items,
+                             [&](const auto& item) { return item.value.family() == family; });
+}
+
+template <class T>
+std::vector<T> values(const DraftList<T>& list) {
+  std::vector<T> out;
+  out.reserve(list.items.size());
+  for (const Spanned<T>& item : list.items)
+    out.push_back(item.value);
+  return out;
+}
+
+Director to_director(const DraftDirector& draft, const Source& source) {
+  Director out;
+  out.name = draft.name;
+  out.addresses = values(draft.addresses);
+  out.interface = draft.interface.value;
+  out.client_interfaces = values(draft.client_interfaces);
+  if (out.client_interfaces.empty()) out.client_interfaces.push_back(out.interface);
+  out.vip_on = draft.vip_on;
+  out.at = source.position(draft.at);
+  return out;
+}
+
+Server to_server(const DraftServer& draft, const Source& source) {
+  Server out;
+  out.name = draft.name;
+  out.addresses = values(draft.addresses);
+  out.interface = draft.interface.value;
+  out.id = model::ServerId{draft.id ? draft.id->value : 0};
+  out.signal = values(draft.signal);
+  out.at = source.position(draft.at);
+  return out;
+}
+
+model::ServiceFlags to_flags(const DraftService& draft) {
+  model::ServiceFlags out;
+  const model::SchedulerInfo* scheduler = model::find_scheduler(draft.scheduler.value);
+  for (const Spanned<std::string>& flag : draft.flags.items) {
+    if (scheduler && flag.value == scheduler->flag1) out.sched1 = true;
+    if (scheduler && flag.value == scheduler->flag2) out.sched2 = true;
+  }
+  out.persistent = draft.persistence_timeout != 0;
+  return out;
+}
+
+Service to_service(const DraftService& draft, const Source& source) {
+  Service out;
+  out.name = draft.name;
+  out.vips = values(draft.vips);
+  for (const auto& port : draft.ports.items)
+    out.ports.push_back(model::Port{port.value});
+  for (const auto& protocol : draft.protocols.items)
+    out.protocols.insert(protocol.value);
+  out.scheduler = draft.scheduler.value;
+  out.flags = to_flags(draft);
+  out.persistence_timeout = draft.persistence_timeout;
+  for (const auto& use : draft.servers.items) {
+    out.servers.emplace(use.value.name, model::Weight{use.value.weight});
+  }
+  out.mptcp.join_only = draft.join_only.value;
+  if (draft.cid) out.quic.cid = draft.cid->value;
+  out.at = source.position(draft.at);
+  return out;
+}
+
+}  // namespace
+
+bool DraftServer::has_address_of(model::Family family) const {
+  return any_of(addresses, family);
+}
+bool DraftServer::has_signal_of(model::Family family) const {
+  return any_of(signal, family);
+}
+
+bool DraftService::has(Protocol protocol) const {
+  return std::ranges::any_of(protocols.items,
+                             [&](const auto& item) { return item.value == protocol; });
+}
+
+std::map<std::string_view, const DraftServer*> Draft::servers_by_name() const {
+  std::map<std::string_view, const DraftServer*> out;
+  for (const DraftServer& server : servers)
+    out.emplace(server.name, &server);
+  return out;
+}
+
+Config to_config(const Draft& draft, const Source& source) {
+  Config out;
+  out.cluster.name = draft.cluster;
+  for (const auto& director : draft.directors) {
+    out.directors.emplace(director.name, to_director(director, source));
+  }
+  for (const auto& server : draft.servers) {
+    out.servers.emplace(server.name, to_server(server, source));
+  }
+  for (const auto& service : draft.services) {
+    out.services.emplace(service.name, to_service(service, source));
+  }
+  if (draft.limits) out.mptcp_limits = draft.limits->value;
+  return out;
+}
+
+}  // namespace lbctl::config

@@ -1,0 +1,95 @@
+// The file decoded but not yet known to be consistent: the values of Config, each with its place.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "node.hpp"
+
+namespace lbctl::config {
+
+template <class T>
+struct Spanned {
+  T value{};
+  Span at;
+};
+
+/// A list of which some elements may have been wrong and are then left out. Rules that would say
+/// that something is missing must ask `whole` first: one slip, one error.
+template <class T>
+struct DraftList {
+  Span key;  ///< the key itself, or its table where the key is left out
+  std::vector<Spanned<T>> items;
+  bool whole = true;
+};
+
+struct DraftDirector {
+  std::string name;
+  Span at;
+  DraftList<model::IpAddress> addresses;
+  Spanned<std::string> interface;
+  DraftList<std::string> client_interfaces;
+  VipOn vip_on = VipOn::interface;
+};
+
+struct DraftServer {
+  std::string name;
+  Span at;
+  DraftList<model::IpAddress> addresses;
+  Spanned<std::string> interface;
+  std::optional<Spanned<std::uint64_t>> id;
+  DraftList<model::IpAddress> signal;
+
+  bool has_address_of(model::Family family) const;
+  bool has_signal_of(model::Family family) const;
+};
+
+struct ServerUse {
+  std::string name;
+  std::uint16_t weight = 1;
+};
+
+struct DraftService {
+  std::string name;
+  Span at;
+  DraftList<model::IpAddress> vips;
+  DraftList<std::uint16_t> ports;
+  DraftList<Protocol> protocols;
+  Spanned<std::string> scheduler{"wlc", {}};
+  DraftList<std::string> flags;
+  std::uint32_t persistence_timeout = 0;
+  DraftList<ServerUse> servers;
+  std::optional<Span> mptcp;  ///< its table
+  std::optional<Span> quic;
+  Spanned<bool> join_only{true, {}};
+  std::optional<Spanned<model::CidScheme>> cid;
+
+  bool has(Protocol protocol) const;
+};
+
+struct Draft {
+  std::string cluster;
+  std::vector<DraftDirector> directors;
+  std::vector<DraftServer> servers;
+  std::vector<DraftService> services;
+  std::optional<Spanned<model::MptcpLimits>> limits;
+
+  /// Each server once, by name.
+  std::map<std::string_view, const DraftServer*> servers_by_name() const;
+};
+
+/// Reports every value that is wrong by itself and leaves it out. Wrong shapes are skipped
+/// silently: check_shape has reported them.
+Draft decode(const Node& root, Report& report);
+
+/// Reports what is wrong between values, and what is doubtful.
+void check_nodes(const Draft& draft, Report& report);
+void check_services(const Draft& draft, Report& report);
+
+/// Only for a draft without errors.
+Config to_config(const Draft& draft, const Source& source);
+
+}  // namespace lbctl::config

@@ -1,0 +1,109 @@
+// What a real server holds: the VIPs, silently; its MPTCP signal addresses; QUIC steering.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "resolve_parts.hpp"
+
+namespace lbctl::config {
+namespace {
+
+// lo, not a device of our own: no module is needed, with arp_ignore=1 it answers no ARP, and the
+// kernel answers NDP only for addresses of the device that was asked.
+constexpr const char* quiet_device = "lo";
+
+std::vector<const Service*> services_of(const Config& config, const Server& server) {
+  std::vector<const Service*> out;
+  for (const auto& [name, service] : config.services) {
+    if (service.servers.contains(server.name)) out.push_back(&service);
+  }
+  return out;
+}
+
+void add_vips(model::NodeState& state, const Service& service) {
+  for (const model::IpAddress& vip : service.vips)
+    add_address(state, quiet_device, vip, false);
+  if (service.has_vip_of(model::Family::v4)) {
+    // Neither answer for the VIP on the segment nor name it as the sender of a question.
+    state.sysctls["net/ipv4/conf/all/arp_ignore"] = "1";
+    state.sysctls["net/ipv4/conf/all/arp_announce"] = "2";
+  }
+}
+
+void add_signals(model::NodeState& state, const Config& config, const Server& server) {
+  state.sysctls["net/mptcp/enabled"] = "1";
+  // Tells clients not to join by the VIP: that join would go wherever IPVS sends it.
+  state.sysctls["net/mptcp/allow_join_initial_addr_port"] = "0";
+  for (const model::IpAddress& signal : server.signal) {
+    add_address(state, quiet_device, signal, false);
+    model::Endpoint endpoint;
+    endpoint.signal = true;
+    // No device: the kernel uses it only for subflows that start here (__mptcp_subflow_connect).
+    state.mptcp.endpoints[{signal, model::Port{}}] = endpoint;
+  }
+  state.mptcp.limits = config.mptcp_limits;
+}
+
+/// The first of the server's addresses whose Ethernet address is known.
+model::MacAddress mac_of(const Server& server, const model::NodeFacts& facts) {
+  for (const model::IpAddress& address : server.addresses) {
+    const auto found = facts.neighbours.find(address);
+    if (found != facts.neighbours.end()) return found->second;
+  }
+  return {};
+}
+
+void add_target(Desired& out, const Server& self, const Server& target,
+                const model::NodeFacts& facts) {
+  model::XdpState& xdp = out.state.xdp;
+  if (xdp.servers.contains(target.id)) return;
+  if (target.name == self.name) {
+    xdp.servers[target.id] = {true, {}};
+    return;
+  }
+  const model::MacAddress mac = mac_of(target, facts);
+  xdp.servers[target.id] = {false, mac};
+  out.neighbours_wanted.insert(out.neighbours_wanted.end(), target.addresses.begin(),
+                               target.addresses.end());
+  if (mac.is_zero()) {
+    out.warnings.push_back(fmt::format(
+        "the Ethernet address of server {} is not known on {}: QUIC packets that belong to it are "
+        "not steered until it is",
+        target.name, self.interface));
+  }
+}
+
+void add_steering(Desired& out, const Config& config, const Server& self, const Service& service,
+                  const model::NodeFacts& facts) {
+  model::XdpState& xdp = out.state.xdp;
+  xdp.attachments[self.interface] = {model::XdpMode::automatic, facts.xdp_program};
+  for (const model::IpAddress& vip : service.vips) {
+    for (const model::Port port : service.ports)
+      xdp.services[{vip, port}] = service.quic.cid;
+  }
+  for (const auto& [name, weight] : service.servers) {
+    add_target(out, self, config.servers.at(name), facts);
+  }
+}
+
+}  // namespace
+
+Desired resolve_server(const Config& config, const Server& server, const model::NodeFacts& facts) {
+  Desired out;
+  out.node = server.name;
+  out.role = Role::real_server;
+  out.interface = server.interface;
+
+  const std::vector<const Service*> services = services_of(config, server);
+  if (services.empty()) {
+    out.warnings.push_back(fmt::format("no service uses server {}: it holds nothing", server.name));
+  }
+  for (const Service* service : services) {
+    add_vips(out.state, *service);
+    if (service->has(Protocol::mptcp)) add_signals(out.state, config, server);
+    if (service->has(Protocol::quic)) add_steering(out, config, server, *service, facts);
+  }
+  return out;
+}
+
+}  // namespace lbctl::config

@@ -1,0 +1,244 @@
+// What must hold within a service, between services, and between a service and its servers.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "draft.hpp"
+#include "text.hpp"
+
+namespace lbctl::config {
+namespace {
+
+using Servers = std::map<std::string_view, const DraftServer*>;
+using model::Family;
+
+/// tcp beside mptcp, udp beside quic: the same packets twice.
+void check_protocols(const DraftService& service, Report& report) {
+  const auto exclude = [&](Protocol plain, Protocol special) {
+    if (!service.has(plain) || !service.has(special)) return;
+    const auto& items = service.protocols.items;
+    const auto at = std::ranges::find(items, plain, &Spanned<Protocol>::value)->at;
+    report.error(
+        at, fmt::format("{} and {} on one port", name(plain), name(special)),
+        fmt::format("{} is {} already: leave \"{}\" out", name(special), name(plain), name(plain)));
+  };
+  exclude(Protocol::tcp, Protocol::mptcp);
+  exclude(Protocol::udp, Protocol::quic);
+}
+
+void check_tables(const DraftService& service, Report& report) {
+  if (!service.protocols.whole) return;
+  if (service.has(Protocol::quic) && !service.quic) {
+    report.error(
+        service.at,
+        fmt::format("service {} has quic, but no [services.{}.quic]", service.name, service.name),
+        "its cid tells where the server id stands in a connection ID");
+  }
+  const auto unused = [&](const std::optional<Span>& table, Protocol protocol) {
+    if (!table || service.has(protocol)) return;
+    report.warning(
+        *table,
+        fmt::format("this has no effect: service {} has no {}", service.name, name(protocol)),
+        fmt::format("add \"{}\" to its protocols, or leave this out", name(protocol)));
+  };
+  unused(service.mptcp, Protocol::mptcp);
+  unused(service.quic, Protocol::quic);
+}
+
+void check_scheduler(const DraftService& service, Report& report) {
+  const model::SchedulerInfo* scheduler = model::find_scheduler(service.scheduler.value);
+  if (!scheduler) {
+    std::vector<std::string> known;
+    for (const auto& info : model::schedulers())
+      known.emplace_back(info.name);
+    report.error(service.scheduler.at,
+                 fmt::format("unknown scheduler \"{}\"", service.scheduler.value),
+                 fmt::format("known: {}", listed(known)));
+    return;
+  }
+  bool fallback = false;
+  for (const auto& flag : service.flags.items) {
+    fallback = fallback || flag.value == scheduler->flag1;
+    if (!flag.value.empty() && (flag.value == scheduler->flag1 || flag.value == scheduler->flag2)) {
+      continue;
+    }
+    const std::vector<std::string> known = {std::string(scheduler->flag1),
+                                            std::string(scheduler->flag2)};
+    report.error(flag.at,
+                 fmt::format("scheduler {} knows no flag \"{}\"", scheduler->name, flag.value),
+                 scheduler->flag1.empty() ? "it has no flags"
+                                          : fmt::format("its flags are {}", either(quoted(known))));
+  }
+  // ip_vs_mh and ip_vs_sh without fallback drop what hashes to a server of weight 0.
+  if (!scheduler->flag1.empty() && !fallback && service.flags.whole) {
+    report.warning(
+        service.scheduler.at,
+        fmt::format("{} without {}: while a server has weight 0 its share of new clients is lost",
+                    scheduler->name, scheduler->flag1),
+        fmt::format("scheduler_flags = [\"{}\", \"{}\"]", scheduler->flag2, scheduler->flag1));
+  }
+}
+
+/// A server of the service can't take what comes to a VIP of this family.
+void check_families(const DraftService& service, const Servers& servers, Report& report) {
+  std::set<Family> done;
+  for (const auto& vip : service.vips.items) {
+    const Family family = vip.value.family();
+    if (!done.insert(family).second) continue;
+    std::vector<std::string> without;
+    for (const auto& use : service.servers.items) {
+      const DraftServer& server = *servers.at(use.value.name);
+      const bool known = server.addresses.whole && !server.addresses.items.empty();
+      if (known && !server.has_address_of(family)) without.push_back(server.name);
+    }
+    if (without.empty()) continue;
+    report.error(
+        vip.at,
+        fmt::format("the VIP is {}, but {} {} no {} address", name(family), listed(without),
+                    without.size() == 1 ? "has" : "have", name(family)),
+        fmt::format("give {} {} address, or make two services", without.size() == 1 ? "it" : "them",
+                    family == Family::v4 ? "an IPv4" : "an IPv6"));
+  }
+}
+
+void check_ids_fit(const DraftService& service, const Servers& servers, Report& report) {
+  if (!service.cid || !service.has(Protocol::quic)) return;
+  const std::uint8_t length = service.cid->value.id_length;
+  for (const auto& use : service.servers.items) {
+    const auto& id = servers.at(use.value.name)->id;
+    if (!id || length >= 8 || id->value >> (8 * length) == 0) continue;
+    report.error(
+        service.cid->at,
+        fmt::format("id {} of server {} does not fit in id_length {}", id->value, use.value.name,
+                    length),
+        fmt::format("the largest that fits is {}", (std::uint64_t{1} << (8 * length)) - 1));
+  }
+}
+
+void check_weights(const DraftService& service, Report& report) {
+  const auto& items = service.servers.items;
+  if (items.empty()) {
+    // An empty list or table has been reported as such.
+    if (service.servers.whole && service.servers.key.offset == service.at.offset) {
+      report.error(service.at, fmt::format("service {} has no servers", service.name),
+                   "servers are declared as [servers.NAME]");
+    }
+    return;
+  }
+  if (std::ranges::all_of(items, [](const auto& use) { return use.value.weight == 0; })) {
+    report.warning(service.servers.key, "every weight is 0: new clients are refused");
+  }
+}
+
+/// VIP:port:protocol is what the kernel knows a virtual service by.
+class Listeners {
+ public:
+  explicit Listeners(Report& report) : report_(report) {}
+
+  void add(const DraftService& service) {
+    for (const auto& vip : service.vips.items) {
+      for (const auto& port : service.ports.items)
+        add(service, vip, port);
+    }
+  }
+
+ private:
+  struct Owner {
+    const DraftService* service;
+    Span vip;
+  };
+
+  void add(const DraftService& service, const Spanned<model::IpAddress>& vip,
+           const Spanned<std::uint16_t>& port) {
+    for (const auto& protocol : service.protocols.items) {
+      const model::ServiceKey key{vip.value, layer4(protocol.value), model::Port{port.value}};
+      const auto [owner, is_new] = owners_.emplace(key, Owner{&service, vip.at});
+      // tcp beside mptcp in one service has been reported.
+      if (is_new || owner->second.service == &service) continue;
+      report_.error(vip.at, fmt::format("{} is taken", key.text()),
+                    fmt::format("{}: service {}", report_.place(owner->second.vip),
+                                owner->second.service->name));
+    }
+  }
+
+  Report& report_;
+  std::map<model::ServiceKey, Owner> owners_;
+};
+
+/// What the mptcp services ask of a server: they all share its signal addresses.
+class SignalUse {
+ public:
+  SignalUse(const Servers& servers, Report& report) : servers_(servers), report_(report) {}
+
+  void add(const DraftService& service) {
+    if (!service.has(Protocol::mptcp)) return;
+    for (const auto& use : service.servers.items) {
+      const DraftServer& server = *servers_.at(use.value.name);
+      for (const auto& vip : service.vips.items)
+        need_signal(service, server, vip.value.family());
+      agree_on_join_only(service, server);
+    }
+  }
+
+ private:
+  void need_signal(const DraftService& service, const DraftServer& server, Family family) {
+    if (!server.signal.whole || server.has_signal_of(family)) return;
+    if (!reported_.emplace(&server, family).second) return;
+    report_.error(server.signal.key,
+                  fmt::format("server {} has no {} signal address, but service {} has mptcp on {}",
+                              server.name, name(family), service.name, name(family)),
+                  "joins find their server by an address that is its alone; add one to signal");
+  }
+
+  void agree_on_join_only(const DraftService& service, const DraftServer& server) {
+    const auto [first, is_new] = join_only_.emplace(&server, &service);
+    if (is_new || first->second->join_only.value == service.join_only.value) return;
+    if (!disagreeing_.insert(&service).second) return;
+    report_.error(service.join_only.at,
+                  fmt::format("join_only is {} here and {} in service {}, and both use server {}",
+                              service.join_only.value, first->second->join_only.value,
+                              first->second->name, server.name),
+                  "the guard stands before the server's signal addresses, which they share");
+  }
+
+  const Servers& servers_;
+  Report& report_;
+  std::set<std::pair<const DraftServer*, Family>> reported_;
+  std::map<const DraftServer*, const DraftService*> join_only_;
+  std::set<const DraftService*> disagreeing_;
+};
+
+void check_whole_file(const Draft& draft, Report& report) {
+  const bool mptcp = std::ranges::any_of(
+      draft.services, [](const DraftService& service) { return service.has(Protocol::mptcp); });
+  if (draft.limits && draft.limits->value.subflows == 0 && mptcp) {
+    report.warning(draft.limits->at, "subflows 0: the real servers reject every join",
+                   "the kernel's own limit is 2");
+  }
+  if (!draft.services.empty() && draft.directors.empty() && !report.has_errors()) {
+    report.warning(draft.services.front().at, "no [directors.NAME]: no node balances this");
+  }
+}
+
+}  // namespace
+
+void check_services(const Draft& draft, Report& report) {
+  const Servers servers = draft.servers_by_name();
+  Listeners listeners(report);
+  SignalUse signals(servers, report);
+  for (const DraftService& service : draft.services) {
+    check_protocols(service, report);
+    check_tables(service, report);
+    check_scheduler(service, report);
+    check_families(service, servers, report);
+    check_ids_fit(service, servers, report);
+    check_weights(service, report);
+    listeners.add(service);
+    signals.add(service);
+  }
+  check_whole_file(draft, report);
+}
+
+}  // namespace lbctl::config

@@ -1,0 +1,139 @@
+#include "batch.hpp"
+
+#include <fmt/format.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+namespace lbctl::kernel::nft {
+namespace {
+
+// The largest message: a chain with 256 devices or 500 elements of about 60 octets.
+constexpr std::size_t scratch_octets = 65536;
+// The list of elements is one attribute, whose length has 16 bits.
+constexpr std::size_t elements_per_message = 500;
+
+Octets octets_of(const model::IpAddress& address) {
+  const auto octets = address.octets();
+  return {octets.begin(), octets.end()};
+}
+
+}  // namespace
+
+Batch::Batch(std::uint32_t first_seq) : first_seq_(first_seq), scratch_(scratch_octets) {
+  frame(true);
+}
+
+void Batch::frame(bool begin) {
+  auto* at = reinterpret_cast<char*>(scratch_.data());
+  const nlmsghdr* message =
+      begin ? nftnl_batch_begin(at, next_seq()) : nftnl_batch_end(at, next_seq());
+  octets_.insert(octets_.end(), at, at + MNL_ALIGN(message->nlmsg_len));
+  notes_.push_back({.carries = Carries::frame, .operation = 0, .object = "the transaction"});
+}
+
+template <class Build>
+void Batch::append(std::uint16_t type, std::uint16_t flags, Note note, Build build) {
+  auto* at = reinterpret_cast<char*>(scratch_.data());
+  nlmsghdr* message = nftnl_nlmsg_build_hdr(at, type, NFPROTO_NETDEV, flags, next_seq());
+  build(message);
+  last_ = octets_.size();
+  octets_.insert(octets_.end(), at, at + MNL_ALIGN(message->nlmsg_len));
+  notes_.push_back(std::move(note));
+}
+
+std::span<const std::uint8_t> Batch::finish() {
+  // One acknowledgement tells of the commit. Not the frame's: kernels before 6.10 acknowledge
+  // none of it. Not everybody's: thousands of answers overflow the receive buffer.
+  if (!empty()) reinterpret_cast<nlmsghdr*>(octets_.data() + last_)->nlmsg_flags |= NLM_F_ACK;
+  frame(false);
+  return octets_;
+}
+
+const Batch::Note& Batch::note(std::uint32_t seq) const {
+  const std::uint32_t position = seq - first_seq_;
+  return position < notes_.size() ? notes_[position] : notes_.front();
+}
+
+void Batch::create(std::size_t operation, const model::CreateForward& action,
+                   std::uint32_t server_index) {
+  const ForwardTable made = make_forward_table(action.forward.client_devices, server_index);
+  const auto add_table = [&](std::uint16_t flags) {
+    append(NFT_MSG_NEWTABLE, flags,
+           {Carries::table, operation, fmt::format("table netdev {}", model::nft_table_name)},
+           [&](nlmsghdr* to) { nftnl_table_nlmsg_build_payload(to, made.table.get()); });
+  };
+  if (action.replaces) {
+    // Added first, so that the deletion succeeds whether it still stands or not.
+    add_table(NLM_F_CREATE);
+    drop_table(operation);
+  }
+  add_table(NLM_F_CREATE | NLM_F_EXCL);
+  std::uint32_t id = 0;
+  for (const SetHandle& set : made.sets) {
+    // The kernel insists on an id for a set, with which rules of the same batch may name it.
+    nftnl_set_set_u32(set.get(), NFTNL_SET_ID, ++id);
+    append(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL,
+           {Carries::set, operation,
+            fmt::format("set {}", nftnl_set_get_str(set.get(), NFTNL_SET_NAME))},
+           [&](nlmsghdr* to) { nftnl_set_nlmsg_build_payload(to, set.get()); });
+  }
+  for (const auto& [set, of_set] : forward_elements(action.forward))
+    elements(operation, true, set, of_set);
+  for (const ChainHandle& chain : made.chains)
+    append(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL,
+           {Carries::chain, operation,
+            fmt::format("chain {}", nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME))},
+           [&](nlmsghdr* to) { nftnl_chain_nlmsg_build_payload(to, chain.get()); });
+  for (const RuleHandle& rule : made.rules)
+    append(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
+           {Carries::rule, operation,
+            fmt::format("a rule of chain {}", nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN))},
+           [&](nlmsghdr* to) { nftnl_rule_nlmsg_build_payload(to, rule.get()); });
+}
+
+void Batch::drop_table(std::size_t operation) {
+  append(NFT_MSG_DELTABLE, 0,
+         {Carries::table, operation, fmt::format("table netdev {}", model::nft_table_name)},
+         [](nlmsghdr* to) { mnl_attr_put_strz(to, NFTA_TABLE_NAME, model::nft_table_name); });
+}
+
+void Batch::remove(std::size_t operation) {
+  drop_table(operation);
+}
+
+void Batch::elements(std::size_t operation, bool add, const std::string& set,
+                     const Elements& elements) {
+  for (auto next = elements.begin(); next != elements.end();) {
+    const SetHandle carrier = make_element_carrier(set);
+    for (std::size_t n = 0; n < elements_per_message && next != elements.end(); ++n, ++next)
+      add_element(*carrier, next->first, next->second);
+    const auto flags = static_cast<std::uint16_t>(add ? NLM_F_CREATE | NLM_F_EXCL : 0);
+    append(add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, flags,
+           {Carries::element, operation, fmt::format("element of {}", set)},
+           [&](nlmsghdr* to) { nftnl_set_elems_nlmsg_build_payload(to, carrier.get()); });
+  }
+}
+
+void Batch::set_signal(std::size_t operation, const model::SetSignal& action) {
+  const SetNames& sets = names(action.signal.family());
+  const Octets key = octets_of(action.signal);
+  // The kernel refuses a second value for a key (EEXIST, EBUSY): the old one goes first, which
+  // traffic does not notice inside one transaction.
+  const bool moves = !action.from || action.from->server != action.to.server;
+  if (action.from && moves) elements(operation, false, sets.signal, {{key, {}}});
+  if (moves) elements(operation, true, sets.signal, {{key, octets_of(action.to.server)}});
+  const bool was = action.from && action.from->join_only;
+  if (was && !action.to.join_only) elements(operation, false, sets.join_only, {{key, {}}});
+  if (!was && action.to.join_only) elements(operation, true, sets.join_only, {{key, {}}});
+}
+
+void Batch::remove_signal(std::size_t operation, const model::RemoveSignal& action) {
+  const SetNames& sets = names(action.signal.family());
+  const Octets key = octets_of(action.signal);
+  elements(operation, false, sets.signal, {{key, {}}});
+  if (action.from.join_only) elements(operation, false, sets.join_only, {{key, {}}});
+}
+
+}  // namespace lbctl::kernel::nft

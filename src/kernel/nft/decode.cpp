@@ -1,0 +1,176 @@
+#include "decode.hpp"
+
+#include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <new>
+#include <string_view>
+
+#include "policy.hpp"
+
+namespace lbctl::kernel::nft {
+namespace {
+
+using model::IpAddress;
+
+// Stands for a part that lbctl's own tables never have: it makes the whole not intact.
+constexpr const char* unreadable = "unreadable";
+
+/// Is it about `table netdev lbctl`? Every kind of message has the table's name as attribute 1.
+bool ours(const nlmsghdr& message) {
+  static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 &&
+                NFTA_SET_TABLE == 1 && NFTA_SET_ELEM_LIST_TABLE == 1);
+  if (static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(&message))->nfgen_family != NFPROTO_NETDEV)
+    return false;
+  bool found = false;
+  mnl_attr_parse(
+      &message, sizeof(nfgenmsg),
+      [](const nlattr* attribute, void* out) {
+        const std::string_view text(static_cast<const char*>(mnl_attr_get_payload(attribute)),
+                                    mnl_attr_get_payload_len(attribute));
+        if (mnl_attr_get_type(attribute) == 1 &&
+            text.substr(0, text.find('\0')) == model::nft_table_name)
+          *static_cast<bool*>(out) = true;
+        return MNL_CB_OK;
+      },
+      &found);
+  return found;
+}
+
+template <class Handle, class T>
+Handle owned(T* object) {
+  if (object == nullptr) throw std::bad_alloc();
+  return Handle(object);
+}
+
+void take_table(const nlmsghdr& message, Dump& dump) {
+  const auto table = owned<TableHandle>(nftnl_table_alloc());
+  dump.present = true;
+  if (!well_formed(message) || nftnl_table_nlmsg_parse(&message, table.get()) < 0) {
+    dump.text.head = unreadable;
+    return;
+  }
+  dump.text.set_head(nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS),
+                     nftnl_table_get_u32(table.get(), NFTNL_TABLE_USE));
+}
+
+void take_chain(const nlmsghdr& message, Dump& dump) {
+  const auto chain = owned<ChainHandle>(nftnl_chain_alloc());
+  if (!well_formed(message) || nftnl_chain_nlmsg_parse(&message, chain.get()) < 0) {
+    dump.text.chains["?"] = unreadable;
+    return;
+  }
+  dump.text.add_chain(*chain);
+}
+
+void take_rule(const nlmsghdr& message, Dump& dump) {
+  const auto rule = owned<RuleHandle>(nftnl_rule_alloc());
+  if (!well_formed(message) || nftnl_rule_nlmsg_parse(&message, rule.get()) < 0) {
+    dump.text.rules["?"].emplace_back(unreadable);
+    return;
+  }
+  dump.text.add_rule(*rule);
+  if (!dump.server_index) dump.server_index = forward_device(*rule);
+}
+
+void take_set(const nlmsghdr& message, Dump& dump, bool elements) {
+  const auto set = owned<SetHandle>(nftnl_set_alloc());
+  if (!well_formed(message) || (elements ? nftnl_set_elems_nlmsg_parse(&message, set.get())
+                                         : nftnl_set_nlmsg_parse(&message, set.get())) < 0) {
+    dump.text.sets["?"] = unreadable;
+  } else if (elements) {
+    dump.text.add_elements(*set);
+  } else {
+    dump.text.add_set(*set);
+  }
+}
+
+std::optional<IpAddress> address_of(const Octets& octets) {
+  return IpAddress::from_octets(octets);
+}
+
+/// The addresses of one family; false if an element does not fit the model.
+bool read_addresses(const TableText& text, const SetNames& sets,
+                    std::map<IpAddress, model::ForwardTarget>& out) {
+  bool whole = true;
+  if (const auto found = text.elements.find(sets.signal); found != text.elements.end()) {
+    for (const auto& [key, value] : found->second) {
+      const auto signal = address_of(key), server = address_of(value);
+      if (signal && server && signal->family() == server->family()) {
+        out[*signal] = {.server = *server, .join_only = false};
+      } else {
+        whole = false;
+      }
+    }
+  }
+  if (const auto found = text.elements.find(sets.join_only); found != text.elements.end()) {
+    for (const auto& [key, value] : found->second) {
+      const auto signal = address_of(key);
+      const auto known = signal ? out.find(*signal) : out.end();
+      if (known != out.end()) {
+        known->second.join_only = true;
+      } else {
+        whole = false;
+      }
+    }
+  }
+  return whole;
+}
+
+}  // namespace
+
+void take_message(const nlmsghdr& message, Dump& dump) {
+  if (mnl_nlmsg_get_payload_len(&message) < sizeof(nfgenmsg)) return;
+  if (NFNL_SUBSYS_ID(message.nlmsg_type) != NFNL_SUBSYS_NFTABLES || !ours(message)) return;
+  switch (NFNL_MSG_TYPE(message.nlmsg_type)) {
+    case NFT_MSG_NEWTABLE:
+      return take_table(message, dump);
+    case NFT_MSG_NEWCHAIN:
+      return take_chain(message, dump);
+    case NFT_MSG_NEWRULE:
+      return take_rule(message, dump);
+    case NFT_MSG_NEWSET:
+      return take_set(message, dump, false);
+    case NFT_MSG_NEWSETELEM:
+      return take_set(message, dump, true);
+    default:
+      return;
+  }
+}
+
+std::uint32_t generation(const nlmsghdr& message) {
+  if (mnl_nlmsg_get_payload_len(&message) < sizeof(nfgenmsg)) return 0;
+  std::uint32_t found = 0;
+  mnl_attr_parse(
+      &message, sizeof(nfgenmsg),
+      [](const nlattr* attribute, void* out) {
+        if (mnl_attr_get_type(attribute) == NFTA_GEN_ID &&
+            mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
+          *static_cast<std::uint32_t*>(out) = ntohl(mnl_attr_get_u32(attribute));
+        return MNL_CB_OK;
+      },
+      &found);
+  return found;
+}
+
+model::NftState decode(const Dump& dump, const NameOfIndex& name_of, const DeviceExists& exists) {
+  model::NftState state;
+  if (!dump.present) return state;
+  model::SignalForward& forward = state.forward.emplace();
+  for (const auto& [chain, devices] : dump.text.devices)
+    for (const std::string& device : devices)
+      if (exists(device)) forward.client_devices.insert(device);
+  const bool whole_v4 = read_addresses(dump.text, names_v4, forward.addresses);
+  const bool whole_v6 = read_addresses(dump.text, names_v6, forward.addresses);
+  state.intact = false;
+  if (!dump.server_index) return state;
+  forward.server_device = name_of(*dump.server_index).value_or("");
+  state.intact = whole_v4 && whole_v6 && !forward.server_device.empty() &&
+                 dump.text == make_text(forward, *dump.server_index);
+  return state;
+}
+
+}  // namespace lbctl::kernel::nft

@@ -1,0 +1,38 @@
+// The words that lbctl's rules are made of: each adds one expression of the kernel's rule machine
+// (include/uapi/linux/netfilter/nf_tables.h). Register 1 holds what is looked at.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "nftnl.hpp"
+
+namespace lbctl::kernel::nft {
+
+/// Adds to a rule; lives no longer than the rule.
+class RuleWriter {
+ public:
+  explicit RuleWriter(nftnl_rule& rule) : rule_(rule) {}
+
+  RuleWriter& meta(std::uint32_t key);  ///< NFT_META_*
+  /// `base` is NFT_PAYLOAD_*; offset and length in octets.
+  RuleWriter& payload(std::uint32_t base, std::uint32_t offset, std::uint32_t length,
+                      std::uint32_t reg = 1);
+  RuleWriter& ipv6_fragment_offset();  ///< the 16 bits of the fragment header, flags included
+  RuleWriter& mptcp_subtype_octet();   ///< subtype in the upper 4 bits; no match without the option
+  RuleWriter& mask(std::span<const std::uint8_t> bits);
+  RuleWriter& compare(std::uint32_t op, std::span<const std::uint8_t> value);  ///< NFT_CMP_*
+  RuleWriter& in_set(const char* set);
+  RuleWriter& look_up(const char* map, std::uint32_t reg);  ///< key and answer in `reg`
+  RuleWriter& counter();
+  RuleWriter& verdict(int verdict);  ///< NF_ACCEPT, NF_DROP
+  /// To the neighbour whose address is in register 2, out of the device with this index.
+  RuleWriter& forward(std::uint32_t device_index, std::uint32_t nfproto, const char* map,
+                      std::uint32_t address_offset, std::uint32_t address_length);
+
+ private:
+  nftnl_expr* add(const char* name);
+  nftnl_rule& rule_;
+};
+
+}  // namespace lbctl::kernel::nft

@@ -1,0 +1,23 @@
+// Telling a segment that an address is here now: gratuitous ARP (RFC 5227, RFC 5944 4.6) and
+// unsolicited neighbour advertisement (RFC 4861 7.2.6).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "lbctl/base/result.hpp"
+#include "lbctl/model/address.hpp"
+
+namespace lbctl::kernel::rtnl {
+
+using Frame = std::vector<std::uint8_t>;
+
+/// The whole Ethernet frames that announce `address` at `mac`: for IPv4 an ARP request and an ARP
+/// reply, since some hosts heed only the one or the other; for IPv6 one advertisement.
+std::vector<Frame> announcement(const model::IpAddress& address, const model::MacAddress& mac);
+
+/// Sends them a few times through AF_PACKET (CAP_NET_RAW), in a row.
+Result<> announce(std::uint32_t device, const model::IpAddress& address,
+                  const model::MacAddress& mac);
+
+}  // namespace lbctl::kernel::rtnl

@@ -1,0 +1,29 @@
+// Between the model and the values in the program's tables. Pure.
+#pragma once
+
+#include "layouts.hpp"
+#include "lbctl/base/result.hpp"
+#include "lbctl/model/xdp.hpp"
+#include "quic_steer.h"
+
+namespace lbctl::kernel::xdp {
+
+VipLayout::Key encode(const model::SteeredKey& key);
+model::SteeredKey decode(const VipLayout::Key& key);
+
+/// Errc::invalid for a scheme outside the limits that CidScheme names.
+Result<qs_service> encode(const model::CidScheme& scheme);
+/// Errc::conflict for a row that no CidScheme describes: another lbctl wrote it.
+Result<model::CidScheme> decode(const qs_service& service);
+
+/// Errc::invalid for 0 and for ids above 2^63-1.
+Result<ServerLayout::Key> encode(model::ServerId id);
+
+__u64 encode(const model::SteerTarget& target);
+/// Errc::conflict for a kind of target that the model does not know.
+Result<model::SteerTarget> decode(ServerLayout::Value target);
+
+/// The six octets in the order of memory, with QS_MAC_USED.
+__u64 mac_word(const model::MacAddress& mac);
+
+}  // namespace lbctl::kernel::xdp

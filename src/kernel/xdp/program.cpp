@@ -1,0 +1,190 @@
+#include "program.hpp"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/magic.h>
+#include <quic_steer.skel.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+
+#include "lbctl/kernel/xdp.hpp"
+#include "libbpf_error.hpp"
+#include "quic_steer.h"
+
+namespace lbctl::kernel {
+
+std::string program_digest() {
+  std::size_t size = 0;
+  const void* start = quic_steer__elf_bytes(&size);
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, 64 bits
+  for (const char octet : std::string_view(static_cast<const char*>(start), size))
+    hash = (hash ^ static_cast<unsigned char>(octet)) * 0x100000001b3;
+  return fmt::format("{:016x}", hash);
+}
+
+namespace xdp {
+
+namespace {
+
+using Object = CHandle<bpf_object, &bpf_object__close>;
+
+/// build_digest, the only variable in the program's read-only data.
+using Digest = std::array<char, QS_DIGEST_LEN + 1>;
+
+constexpr const char* program_pin = "program";
+constexpr const char* rodata = ".rodata";  ///< the kernel prefixes the object's name
+
+Result<Fd> keep(int fd) {
+  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (copy < 0) return fail_errno("keep a BPF file descriptor");
+  return Fd(copy);
+}
+
+Result<> reuse(bpf_object& object, const MapFds& existing) {
+  for (std::size_t i = 0; i < map_count; ++i) {
+    if (!existing.fds[i]) continue;
+    bpf_map* map = bpf_object__find_map_by_name(&object, map_shapes[i].name);
+    if (const int error = bpf_map__reuse_fd(map, existing.fds[i].get()); error < 0)
+      return fail(bpf_error(error, fmt::format("reuse the pinned map {}", map_shapes[i].name)));
+  }
+  return {};
+}
+
+Result<Program> take(const bpf_object& object) {
+  Program out;
+  auto program = keep(bpf_program__fd(bpf_object__find_program_by_name(&object, "quic_steer")));
+  if (!program) return fail(std::move(program.error()));
+  out.fd = std::move(*program);
+  for (std::size_t i = 0; i < map_count; ++i) {
+    auto map = keep(bpf_object__find_map_fd_by_name(&object, map_shapes[i].name));
+    if (!map) return fail(std::move(map.error()));
+    out.maps.fds[i] = std::move(*map);
+  }
+  return out;
+}
+
+Result<> pin(const Fd& object, const std::string& path) {
+  if (const int error = bpf_obj_pin(object.get(), path.c_str()); error < 0 && error != -EEXIST)
+    return fail(bpf_error(error, fmt::format("pin {}", path)));
+  return {};
+}
+
+Result<> make_pin_dir(const std::string& pin_dir) {
+  std::error_code error;
+  std::filesystem::create_directories(pin_dir, error);
+  if (error) return fail_errno(fmt::format("make {}", pin_dir), error.value());
+  struct statfs info{};
+  if (statfs(pin_dir.c_str(), &info) < 0) return fail_errno(fmt::format("look at {}", pin_dir));
+  if (static_cast<unsigned long>(info.f_type) != BPF_FS_MAGIC)
+    return fail(Error(Errc::unsupported, fmt::format("{} is not in a BPF file system", pin_dir))
+                    .with_hint("mount -t bpf bpf /sys/fs/bpf"));
+  return {};
+}
+
+std::string digest_in(const std::vector<std::uint32_t>& maps) {
+  for (const std::uint32_t id : maps) {
+    const Fd map(bpf_map_get_fd_by_id(id));
+    bpf_map_info info{};
+    __u32 length = sizeof info;
+    if (!map || bpf_obj_get_info_by_fd(map.get(), &info, &length) < 0) continue;
+    Digest value{};
+    if (!std::string_view(info.name).ends_with(rodata) || info.value_size != sizeof value) continue;
+    const __u32 row = 0;
+    if (bpf_map_lookup_elem(map.get(), &row, value.data()) < 0) continue;
+    return {value.data(), strnlen(value.data(), QS_DIGEST_LEN)};
+  }
+  return {};
+}
+
+Result<> set_digest(bpf_object& object, std::string_view digest) {
+  Digest value{};
+  std::ranges::copy(digest.substr(0, QS_DIGEST_LEN), value.begin());
+  bpf_map* map = bpf_object__find_map_by_name(&object, rodata);
+  if (const int error = bpf_map__set_initial_value(map, value.data(), sizeof value); error < 0)
+    return fail(bpf_error(error, "write the digest into the XDP program"));
+  return {};
+}
+
+}  // namespace
+
+Result<Program> load_program(const MapFds& existing, std::string_view digest) {
+  LibbpfLog log;
+  std::vector<char> verifier(std::size_t{1} << 20);
+  LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "quic_steer",
+              .kernel_log_buf = verifier.data(), .kernel_log_size = verifier.size());
+  std::size_t size = 0;
+  const void* elf = quic_steer__elf_bytes(&size);
+  const Object object(bpf_object__open_mem(elf, size, &options));
+  if (!object) return fail(bpf_error(errno, "open the XDP program").kernel_said(log.text()));
+  if (auto ok = set_digest(*object, digest); !ok) return fail(std::move(ok.error()));
+  if (auto ok = reuse(*object, existing); !ok) return fail(std::move(ok.error()));
+  if (const int error = bpf_object__load(object.get()); error < 0) {
+    const std::string_view said(verifier.data());
+    return fail(bpf_error(error, "load the XDP program")
+                    .kernel_said(last_words(said.empty() ? std::string_view(log.text()) : said)));
+  }
+  return take(*object);
+}
+
+Result<> pin_program(const Program& program, const std::string& pin_dir) {
+  if (auto ok = make_pin_dir(pin_dir); !ok) return ok;
+  for (std::size_t i = 0; i < map_count; ++i)
+    if (auto ok = pin(program.maps.fds[i], fmt::format("{}/{}", pin_dir, map_shapes[i].name)); !ok)
+      return ok;
+  const std::string path = fmt::format("{}/{}", pin_dir, program_pin);
+  const std::string fresh = path + "-new";
+  unlink(fresh.c_str());  // left by a run that was killed between the next two steps
+  if (auto ok = pin(program.fd, fresh); !ok) return ok;
+  if (std::rename(fresh.c_str(), path.c_str()) < 0)
+    return fail_errno(fmt::format("replace {}", path));
+  return {};
+}
+
+Result<> unpin_program(const std::string& pin_dir) {
+  std::vector<std::string> pins = {program_pin, std::string(program_pin) + "-new"};
+  for (const auto& shape : map_shapes)
+    pins.emplace_back(shape.name);
+  for (const auto& name : pins) {
+    const std::string path = fmt::format("{}/{}", pin_dir, name);
+    if (unlink(path.c_str()) < 0 && errno != ENOENT)
+      return fail_errno(fmt::format("unpin {}", path));
+  }
+  if (rmdir(pin_dir.c_str()) < 0 && errno != ENOENT)
+    return fail_errno(fmt::format("remove {}", pin_dir));
+  return {};
+}
+
+Result<ProgramInfo> program_info(std::uint32_t id) {
+  const int fd = bpf_prog_get_fd_by_id(id);
+  if (fd < 0) return fail(bpf_error(fd, fmt::format("open BPF program {}", id)));
+  const Fd program(fd);
+  ProgramInfo out;
+  // The first call tells how many maps there are, the second one reads their ids.
+  bpf_prog_info info{};
+  __u32 length = sizeof info;
+  int error = bpf_obj_get_info_by_fd(program.get(), &info, &length);
+  if (error == 0) {
+    out.maps.resize(info.nr_map_ids);
+    info = {};
+    info.nr_map_ids = static_cast<__u32>(out.maps.size());
+    info.map_ids = reinterpret_cast<std::uintptr_t>(out.maps.data());
+    error = bpf_obj_get_info_by_fd(program.get(), &info, &length);
+  }
+  if (error < 0) return fail(bpf_error(error, fmt::format("read BPF program {}", id)));
+  out.name = info.name;
+  out.digest = digest_in(out.maps);
+  return out;
+}
+
+}  // namespace xdp
+}  // namespace lbctl::kernel

@@ -1,0 +1,57 @@
+// The program's tables in the model's words: reads them, and changes them under traffic.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "bucket_table.hpp"
+#include "layouts.hpp"
+#include "lbctl/kernel/xdp.hpp"
+#include "lbctl/model/xdp.hpp"
+#include "maps.hpp"
+
+namespace lbctl::kernel::xdp {
+
+class Tables {
+ public:
+  /// Maps the maps into memory. A fresh set of them is marked with this version's layout; another
+  /// layout is Errc::conflict. All of `maps` must be there.
+  static Result<Tables> open(MapFds maps);
+
+  /// Adds a service, or points it at another scheme by one store.
+  Result<> set_service(const model::SteeredKey& key, const model::CidScheme& scheme);
+  /// False if there is none.
+  bool remove_service(const model::SteeredKey& key);
+
+  /// Adds a server, or changes its target by one store. The MAC address counts as a peer's before
+  /// the first packet can be sent there, and until no server has it any more.
+  Result<> set_server(model::ServerId id, const model::SteerTarget& target);
+  bool remove_server(model::ServerId id);
+
+  /// The addresses of the devices that the program serves.
+  Result<> set_self(const std::vector<model::MacAddress>& devices);
+  bool has_self(const model::MacAddress& mac) const;
+
+  /// Reads services and servers into `out`.
+  Result<> read(model::XdpState& out) const;
+  bool empty() const { return vips_.size() == 0 && servers_.size() == 0; }
+  Result<XdpCounters> counters() const;
+  const MapFds& maps() const { return maps_; }
+
+ private:
+  Tables(MapFds maps, std::vector<Mapping> mappings);
+  Result<__u32> free_row();
+  Result<> add_peer(__u64 target);
+  void drop_peer(__u64 target);
+
+  MapFds maps_;
+  std::vector<Mapping> mappings_;
+  BucketTable<VipLayout> vips_;
+  std::span<qs_service> services_;
+  BucketTable<ServerLayout> servers_;
+  BucketTable<MacLayout> peers_;
+  qs_settings* settings_;
+  std::map<__u64, unsigned> peer_uses_;  ///< MAC word -> servers that have it
+};
+
+}  // namespace lbctl::kernel::xdp

@@ -1,0 +1,218 @@
+#include "lbctl/plan/diff.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+
+#include "parts.hpp"
+
+namespace lbctl::plan {
+
+using namespace model;
+
+namespace {
+
+/// By phase, and within a phase as they came.
+Operations in_phases(Operations operations) {
+  std::map<Phase, Operations> phases;
+  for (Operation& operation : operations)
+    phases[operation.phase].push_back(std::move(operation));
+  Operations out;
+  out.reserve(operations.size());
+  for (auto& [phase, of_phase] : phases)
+    std::ranges::move(of_phase, std::back_inserter(out));
+  return out;
+}
+
+}  // namespace
+
+std::vector<Operation> diff(const NodeState& want, const NodeState& have, const Before& before,
+                            Reason removal) {
+  Operations out;
+  diff_sysctls(want.sysctls, have.sysctls, before.sysctls, removal, out);
+  diff_ipvs(want.ipvs, have.ipvs, removal, out);
+  diff_nft(want.nft, have.nft, removal, out);
+  diff_addresses(want.addresses, have.addresses, removal, out);
+  diff_mptcp(want.mptcp, have.mptcp, before.limits, removal, out);
+  diff_xdp(want.xdp, have.xdp, removal, out);
+  return in_phases(std::move(out));
+}
+
+void diff_sysctls(const SysctlState& want, const SysctlState& have, const SysctlState& before,
+                  Reason removal, Operations& out) {
+  const auto change = [&](const std::string& path, const std::string& to, Phase phase, Reason why) {
+    const auto now = have.find(path);
+    // A path that is gone (its module or device went away) has nothing left to restore; a wanted
+    // one that is missing is for the caller to refuse before anything is changed.
+    if (now == have.end() || now->second == to) return;
+    out.push_back({phase, SetSysctl{path, now->second, to}, why});
+  };
+  for (const auto& [path, value] : want)
+    change(path, value, Phase::set_sysctl, Reason::differs);
+  for (const auto& [path, value] : before)
+    if (!want.contains(path)) change(path, value, Phase::restore_sysctl, removal);
+}
+
+namespace {
+
+VirtualService settings_of(const VirtualService& service) {
+  VirtualService out = service;
+  out.destinations.clear();
+  return out;
+}
+
+void diff_destinations(const ServiceKey& key, const VirtualService& want,
+                       const VirtualService& have, Reason removal, Operations& out) {
+  walk(
+      want.destinations, have.destinations,
+      [&](const DestinationKey& k, const Destination& d) {
+        out.push_back({Phase::add_ipvs, AddDestination{key, k, d}, Reason::not_in_kernel});
+      },
+      [&](const DestinationKey& k, const Destination& to, const Destination& from) {
+        if (to == from) return;
+        out.push_back({Phase::add_ipvs, EditDestination{key, k, from, to}, Reason::differs});
+      },
+      [&](const DestinationKey& k, const Destination&) {
+        out.push_back({Phase::remove_ipvs, RemoveDestination{key, k}, removal});
+      });
+}
+
+}  // namespace
+
+void diff_ipvs(const IpvsState& want, const IpvsState& have, Reason removal, Operations& out) {
+  walk(
+      want, have,
+      [&](const ServiceKey& key, const VirtualService& service) {
+        out.push_back(
+            {Phase::add_ipvs, AddService{key, settings_of(service)}, Reason::not_in_kernel});
+        diff_destinations(key, service, {}, removal, out);
+      },
+      [&](const ServiceKey& key, const VirtualService& to, const VirtualService& from) {
+        if (!to.same_settings(from))
+          out.push_back({Phase::add_ipvs, EditService{key, settings_of(from), settings_of(to)},
+                         Reason::differs});
+        diff_destinations(key, to, from, removal, out);
+      },
+      [&](const ServiceKey& key, const VirtualService&) {
+        out.push_back({Phase::remove_ipvs, RemoveService{key}, removal});
+      });
+}
+
+namespace {
+
+/// The table, then its addresses one by one. A backend carries out a run of nft operations in one
+/// transaction, so nobody sees the table without them.
+void make_forward(const SignalForward& forward, bool replaces, Operations& out) {
+  const Reason why = replaces ? Reason::differs : Reason::not_in_kernel;
+  SignalForward bare = forward;
+  bare.addresses.clear();
+  out.push_back({Phase::add_nft, CreateForward{std::move(bare), replaces}, why});
+  for (const auto& [signal, target] : forward.addresses)
+    out.push_back({Phase::add_nft, SetSignal{signal, {}, target}, why});
+}
+
+}  // namespace
+
+void diff_nft(const NftState& want, const NftState& have, Reason removal, Operations& out) {
+  if (!want.forward) {
+    if (have.forward) out.push_back({Phase::remove_nft, RemoveForward{}, removal});
+    return;
+  }
+  const bool same_rules = have.forward && have.intact &&
+                          want.forward->client_devices == have.forward->client_devices &&
+                          want.forward->server_device == have.forward->server_device;
+  if (!same_rules) {
+    make_forward(*want.forward, have.forward.has_value(), out);
+    return;
+  }
+  walk(
+      want.forward->addresses, have.forward->addresses,
+      [&](const IpAddress& signal, const ForwardTarget& to) {
+        out.push_back({Phase::add_nft, SetSignal{signal, {}, to}, Reason::not_in_kernel});
+      },
+      [&](const IpAddress& signal, const ForwardTarget& to, const ForwardTarget& from) {
+        if (to != from)
+          out.push_back({Phase::add_nft, SetSignal{signal, from, to}, Reason::differs});
+      },
+      [&](const IpAddress& signal, const ForwardTarget& from) {
+        out.push_back({Phase::remove_nft, RemoveSignal{signal, from}, removal});
+      });
+}
+
+void diff_addresses(const std::map<AddressKey, AddressSettings>& want,
+                    const std::map<AddressKey, AddressSettings>& have, Reason removal,
+                    Operations& out) {
+  walk(
+      want, have,
+      [&](const AddressKey& key, const AddressSettings& settings) {
+        out.push_back({Phase::add_address, AddAddress{key, settings}, Reason::not_in_kernel});
+      },
+      [](const AddressKey&, const AddressSettings&, const AddressSettings&) {},
+      [&](const AddressKey& key, const AddressSettings&) {
+        out.push_back({Phase::remove_address, RemoveAddress{key}, removal});
+      });
+}
+
+void diff_mptcp(const MptcpState& want, const MptcpState& have,
+                const std::optional<MptcpLimits>& before, Reason removal, Operations& out) {
+  const auto& limits = want.limits ? want.limits : before;
+  if (limits && have.limits && *limits != *have.limits)
+    out.push_back({want.limits ? Phase::add_endpoint : Phase::restore_sysctl,
+                   SetMptcpLimits{*have.limits, *limits}, want.limits ? Reason::differs : removal});
+  walk(
+      want.endpoints, have.endpoints,
+      [&](const EndpointKey& key, const Endpoint& endpoint) {
+        out.push_back({Phase::add_endpoint, AddEndpoint{key, endpoint}, Reason::not_in_kernel});
+      },
+      [&](const EndpointKey& key, const Endpoint& to, const Endpoint& from) {
+        if (to == from) return;
+        // The kernel holds one endpoint per address and port, so the old one has to go first.
+        out.push_back({Phase::add_endpoint, RemoveEndpoint{key, from}, Reason::differs});
+        out.push_back({Phase::add_endpoint, AddEndpoint{key, to}, Reason::differs});
+      },
+      [&](const EndpointKey& key, const Endpoint& endpoint) {
+        out.push_back({Phase::remove_endpoint, RemoveEndpoint{key, endpoint}, removal});
+      });
+}
+
+void diff_xdp(const XdpState& want, const XdpState& have, Reason removal, Operations& out) {
+  walk(
+      want.services, have.services,
+      [&](const SteeredKey& key, const CidScheme& to) {
+        out.push_back(
+            {Phase::fill_steering, SetSteeredService{key, {}, to}, Reason::not_in_kernel});
+      },
+      [&](const SteeredKey& key, const CidScheme& to, const CidScheme& from) {
+        if (to != from)
+          out.push_back({Phase::fill_steering, SetSteeredService{key, from, to}, Reason::differs});
+      },
+      [&](const SteeredKey& key, const CidScheme&) {
+        out.push_back({Phase::empty_steering, RemoveSteeredService{key}, removal});
+      });
+  walk(
+      want.servers, have.servers,
+      [&](ServerId id, const SteerTarget& to) {
+        out.push_back({Phase::fill_steering, SetSteerTarget{id, {}, to}, Reason::not_in_kernel});
+      },
+      [&](ServerId id, const SteerTarget& to, const SteerTarget& from) {
+        if (to != from)
+          out.push_back({Phase::fill_steering, SetSteerTarget{id, from, to}, Reason::differs});
+      },
+      [&](ServerId id, const SteerTarget&) {
+        out.push_back({Phase::empty_steering, RemoveSteerTarget{id}, removal});
+      });
+  walk(
+      want.attachments, have.attachments,
+      [&](const std::string& device, const XdpAttachment& to) {
+        out.push_back({Phase::attach_xdp, AttachXdp{device, {}, to}, Reason::not_in_kernel});
+      },
+      [&](const std::string& device, const XdpAttachment& to, const XdpAttachment& from) {
+        if (!from.satisfies(to))
+          out.push_back({Phase::attach_xdp, AttachXdp{device, from, to}, Reason::differs});
+      },
+      [&](const std::string& device, const XdpAttachment&) {
+        out.push_back({Phase::detach_xdp, DetachXdp{device}, removal});
+      });
+}
+
+}  // namespace lbctl::plan

@@ -1,0 +1,202 @@
+#include "lbctl/plan/render.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace lbctl::plan {
+
+using namespace model;
+
+std::string describe(const VirtualService& s) {
+  std::string out = "scheduler " + s.scheduler;
+  if (const auto flags = scheduler_flag_names(s); !flags.empty())
+    out += fmt::format(" ({})", fmt::join(flags, ", "));
+  if (s.flags.persistent) {
+    out += fmt::format(" persistent {}s", s.persistence_timeout);
+    if (s.persistence_prefix != 32 && s.persistence_prefix != 128)
+      out += fmt::format(" per /{}", s.persistence_prefix);
+  }
+  if (s.flags.one_packet) out += " one-packet";
+  return out;
+}
+
+std::string describe(const Destination& d) {
+  std::string out = fmt::format("{} weight {}", name(d.forward), number(d.weight));
+  if (d.upper_threshold != 0) out += fmt::format(" upper {}", d.upper_threshold);
+  if (d.lower_threshold != 0) out += fmt::format(" lower {}", d.lower_threshold);
+  return out;
+}
+
+std::string describe(const CidScheme& s) {
+  return fmt::format("quic-lb config {} id {} nonce {} octets", s.config, s.id_length,
+                     s.nonce_length);
+}
+
+std::string describe(const SteerTarget& t) {
+  if (t.local) return "here";
+  return t.mac.is_zero() ? "unresolved" : t.mac.text();
+}
+
+std::string describe(const ForwardTarget& t) {
+  return t.server.text() + (t.join_only ? " join-only" : "");
+}
+
+std::string describe(const MptcpLimits& l) {
+  return fmt::format("subflows {} add_addr_accepted {}", l.subflows, l.add_addr_accepted);
+}
+
+std::string describe(const SignalForward& f) {
+  return fmt::format("ingress of {}, out by {}", fmt::join(f.client_devices, ", "),
+                     f.server_device);
+}
+
+std::string describe(const XdpAttachment& a) {
+  return fmt::format("{} program {}", name(a.mode), a.program);
+}
+
+namespace {
+
+/// What every way of rendering says of one action.
+struct Line {
+  char symbol;
+  std::string object;
+  std::string from, to;
+  std::string setting;  ///< the one setting that differs, if it is only one
+};
+
+template <class T>
+std::string maybe(const std::optional<T>& value) {
+  return value ? describe(*value) : std::string();
+}
+
+std::string between(const ServiceKey& service, const DestinationKey& destination) {
+  return fmt::format("{} -> {}", service.text(), destination.text());
+}
+
+/// Only what differs, so that a changed weight reads "weight 1 -> 3".
+Line edited(const EditDestination& a) {
+  Line line{'~', between(a.service, a.key), describe(a.from), describe(a.to)};
+  Destination as_to = a.from;
+  as_to.weight = a.to.weight;
+  if (as_to == a.to) {
+    line.setting = "weight ";
+    line.from = fmt::to_string(number(a.from.weight));
+    line.to = fmt::to_string(number(a.to.weight));
+  }
+  return line;
+}
+
+struct ToLine {
+  Line operator()(const SetSysctl& a) const { return {'~', sysctl_name(a.path), a.from, a.to}; }
+  Line operator()(const AddService& a) const {
+    return {'+', a.key.text(), "", describe(a.service)};
+  }
+  Line operator()(const EditService& a) const {
+    return {'~', a.key.text(), describe(a.from), describe(a.to)};
+  }
+  Line operator()(const RemoveService& a) const { return {'-', a.key.text(), "", ""}; }
+  Line operator()(const AddDestination& a) const {
+    return {'+', between(a.service, a.key), "", describe(a.destination)};
+  }
+  Line operator()(const EditDestination& a) const { return edited(a); }
+  Line operator()(const RemoveDestination& a) const {
+    return {'-', between(a.service, a.key), "", ""};
+  }
+  Line operator()(const CreateForward& a) const {
+    return {a.replaces ? '~' : '+', "table netdev lbctl", "", describe(a.forward)};
+  }
+  Line operator()(const RemoveForward&) const { return {'-', "table netdev lbctl", "", ""}; }
+  Line operator()(const SetSignal& a) const {
+    return {a.from ? '~' : '+', "signal " + a.signal.text(), maybe(a.from), describe(a.to)};
+  }
+  Line operator()(const RemoveSignal& a) const {
+    return {'-', "signal " + a.signal.text(), "", ""};
+  }
+  Line operator()(const AddAddress& a) const {
+    return {'+', a.key.text(), "", a.settings.announce ? "announced" : ""};
+  }
+  Line operator()(const RemoveAddress& a) const { return {'-', a.key.text(), "", ""}; }
+  Line operator()(const AddEndpoint& a) const {
+    return {'+', "endpoint " + a.key.text(), "", a.endpoint.text()};
+  }
+  Line operator()(const RemoveEndpoint& a) const {
+    return {'-', "endpoint " + a.key.text(), "", ""};
+  }
+  Line operator()(const SetMptcpLimits& a) const {
+    return {'~', "limits", describe(a.from), describe(a.to)};
+  }
+  Line operator()(const SetSteeredService& a) const {
+    return {a.from ? '~' : '+', "steer " + a.key.text(), maybe(a.from), describe(a.to)};
+  }
+  Line operator()(const RemoveSteeredService& a) const {
+    return {'-', "steer " + a.key.text(), "", ""};
+  }
+  Line operator()(const SetSteerTarget& a) const {
+    return {a.from ? '~' : '+', fmt::format("server id {}", number(a.id)), maybe(a.from),
+            describe(a.to)};
+  }
+  Line operator()(const RemoveSteerTarget& a) const {
+    return {'-', fmt::format("server id {}", number(a.id)), "", ""};
+  }
+  Line operator()(const AttachXdp& a) const {
+    return {a.from ? '~' : '+', "program dev " + a.device, maybe(a.from), describe(a.to)};
+  }
+  Line operator()(const DetachXdp& a) const { return {'-', "program dev " + a.device, "", ""}; }
+};
+
+std::string_view why_removed(Reason why) {
+  switch (why) {
+    case Reason::not_in_file:
+      return "not in the file";
+    case Reason::going_down:
+      return "going down";
+    case Reason::not_in_kernel:
+    case Reason::differs:
+      return "";  // said by the symbol
+  }
+  return "";
+}
+
+std::string_view change_word(char symbol) {
+  return symbol == '+' ? "add" : symbol == '-' ? "remove" : "change";
+}
+
+}  // namespace
+
+std::string render_line(const Operation& operation) {
+  const Line line = std::visit(ToLine{}, operation.action);
+  std::string out =
+      fmt::format("{} {} {}", line.symbol, name(subsystem_of(operation.action)), line.object);
+  if (!line.from.empty() && !line.to.empty()) {
+    out += fmt::format("  {}{} -> {}", line.setting, line.from, line.to);
+  } else if (!line.to.empty()) {
+    out += "  " + line.to;
+  }
+  if (const auto why = why_removed(operation.why); !why.empty()) out += fmt::format("  ({})", why);
+  return out;
+}
+
+std::string render(std::span<const Operation> operations) {
+  std::string out;
+  for (const Operation& operation : operations)
+    out += render_line(operation) + "\n";
+  return out;
+}
+
+nlohmann::ordered_json to_json(std::span<const Operation> operations) {
+  auto out = nlohmann::ordered_json::array();
+  for (const Operation& operation : operations) {
+    const Line line = std::visit(ToLine{}, operation.action);
+    nlohmann::ordered_json entry;
+    entry["change"] = change_word(line.symbol);
+    entry["subsystem"] = name(subsystem_of(operation.action));
+    entry["object"] = line.object;
+    if (!line.from.empty()) entry["from"] = line.setting + line.from;
+    if (!line.to.empty()) entry["to"] = line.setting + line.to;
+    entry["reason"] = name(operation.why);
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+}  // namespace lbctl::plan

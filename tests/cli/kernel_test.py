@@ -1,0 +1,167 @@
+"""lbctl on the running kernel, in network namespaces of its own. Exits 77 where it cannot run."""
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+LBCTL, SOURCE = sys.argv[1:3]
+EXAMPLE = f"{SOURCE}/etc/lbctl.toml"
+NETNS = f"cli{os.getpid()}"
+
+
+def sh(command, check=True):
+    result = subprocess.run(command, shell=True, capture_output=True, text=True)
+    if check and result.returncode != 0:
+        raise RuntimeError(f"{command}: {result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def inside(command, check=True):
+    return sh(f"ip netns exec {NETNS} {command}", check)
+
+
+def has_ip_vs():
+    return bool(inside("sh -c 'ipvsadm -Sn >/dev/null 2>&1 && echo yes'", check=False).strip())
+
+
+class Node(unittest.TestCase):
+    """A namespace with eth0, a peer that is rs2, and a state directory with a BPF file system."""
+
+    def setUp(self):
+        self.state = tempfile.mkdtemp(prefix="lbctl-cli-")
+        os.mkdir(f"{self.state}/bpf")
+        sh(f"mount -t bpf bpf {self.state}/bpf")
+        sh(f"ip netns add {NETNS}; ip netns add {NETNS}p")
+        sh(f"ip -n {NETNS} link add eth0 type veth peer name eth0 netns {NETNS}p")
+        for netns, last in [(NETNS, 11), (f"{NETNS}p", 12)]:
+            # No link-local address: it appears, and stops being tentative, when it pleases.
+            sh(f"ip -n {netns} link set eth0 addrgenmode none; ip -n {netns} link set lo up; "
+               f"ip -n {netns} link set eth0 up")
+            sh(f"ip -n {netns} addr add 192.0.2.{last}/24 dev eth0")
+            sh(f"ip -n {netns} addr add 2001:db8:100::{last}/64 dev eth0 nodad")
+
+    def tearDown(self):
+        sh(f"ip netns del {NETNS}; ip netns del {NETNS}p; umount {self.state}/bpf")
+        shutil.rmtree(self.state)
+
+    def lbctl(self, *args):
+        return subprocess.run(["ip", "netns", "exec", NETNS, LBCTL, "-f", EXAMPLE, "--state-dir",
+                               self.state, *args], capture_output=True, text=True)
+
+    def dump(self):
+        """Everything that lbctl may change, without what changes by itself."""
+        commands = ["ip -d addr", "ip route show table all", "ip -6 route show table all", "ip rule",
+                    "nft list ruleset", "ip mptcp endpoint", "ip mptcp limits",
+                    "sysctl -a --pattern '^net'"]
+        text = "\n".join(inside(c) for c in commands)
+        text = re.sub(r"(valid|preferred)_lft \S+|expires \S+|net\.netfilter\.nf_conntrack_count.*", "", text)
+        return text + sh(f"find {self.state}/bpf -mindepth 1")
+
+    def assert_steering_counts(self, vip):
+        """A datagram of the peer whose connection ID names rs1 is counted as local."""
+        cid = bytes([8, 0, 1]) + bytes(6)
+        sh(f"ip -n {NETNS}p route add {vip} via 192.0.2.11")
+        # From a second MAC address: rs2's own would say that rs2 has steered it here.
+        sh(f"ip -n {NETNS}p link set eth0 address 02:00:00:00:00:77")
+        code = (f"import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+                f"s.sendto(bytes([0x40]) + bytes.fromhex('{cid.hex()}') + bytes(30), ('{vip}', 443))")
+        subprocess.run(["ip", "netns", "exec", f"{NETNS}p", sys.executable, "-c", code], check=True)
+        packets = json.loads(self.lbctl("--node", "rs1", "-j", "status").stdout)["steering"]["packets"]
+        self.assertEqual((1, 0), (packets["local"], packets["unroutable"]))
+
+    def changes(self, text):
+        return [line for line in text.splitlines() if re.match(r"[-+~] ", line)]
+
+    def test_a_real_server_from_nothing_and_back(self):
+        before = self.dump()
+        planned = self.lbctl("--node", "rs1", "plan", "--detailed-exitcode")
+        self.assertEqual(2, planned.returncode, planned.stderr)
+        self.assertEqual(before, self.dump(), "plan touches nothing")
+
+        applied = self.lbctl("--node", "rs1", "apply")
+        self.assertEqual(0, applied.returncode, applied.stderr)
+        self.assertEqual(self.changes(planned.stdout), self.changes(applied.stdout))
+        self.assertGreater(len(self.changes(applied.stdout)), 8)
+
+        addresses = inside("ip -o addr show dev lo")
+        for address in ["192.0.2.100/32", "192.0.2.111/32", "2001:db8:100::100/128", "2001:db8:100::111/128"]:
+            self.assertIn(f" {address} ", addresses)
+        self.assertRegex(inside("ip mptcp endpoint"), r"192\.0\.2\.111 id \d+ signal")
+        self.assertRegex(inside("ip mptcp endpoint"), r"2001:db8:100::111 id \d+ signal")
+        self.assertEqual("0", inside("sysctl -n net.mptcp.allow_join_initial_addr_port").strip())
+        self.assertEqual("1", inside("sysctl -n net.ipv4.conf.all.arp_ignore").strip())
+        self.assertEqual("2", inside("sysctl -n net.ipv4.conf.all.arp_announce").strip())
+        self.assertIn("xdpgeneric", inside("ip -d link show dev eth0"))
+
+        again = self.lbctl("--node", "rs1", "apply")
+        self.assertEqual((0, "rs1 (real server): nothing to do: the kernel matches the file\n"),
+                         (again.returncode, again.stdout))
+        status = json.loads(self.lbctl("--node", "rs1", "-j", "status").stdout)
+        self.assertEqual("matches", status["result"])
+        peer = json.loads(sh(f"ip -j -n {NETNS}p link show dev eth0"))[0]["address"]
+        self.assertEqual([{"id": 1, "local": True}, {"id": 2, "local": False, "mac": peer}],
+                         status["steering"]["servers"])
+        self.assert_steering_counts("192.0.2.100")
+
+        down = self.lbctl("down")
+        self.assertEqual(0, down.returncode, down.stderr)
+        self.assertEqual(before, self.dump())
+        self.assertIn("nothing to do", self.lbctl("down").stdout)
+
+    def test_hand_edits_are_seen_and_mended(self):
+        self.assertEqual(0, self.lbctl("--node", "rs1", "apply").returncode)
+        whole = self.dump()
+        inside("ip addr del 192.0.2.100/32 dev lo")
+        inside("ip mptcp endpoint flush")
+        inside("sysctl -w net.ipv4.conf.all.arp_ignore=0")
+        seen = self.lbctl("--node", "rs1", "-j", "status")
+        objects = [d["object"] for d in json.loads(seen.stdout)["differences"]]
+        self.assertEqual(["net.ipv4.conf.all.arp_ignore", "192.0.2.100/32 dev lo", "endpoint 192.0.2.111",
+                          "endpoint 2001:db8:100::111"], objects)
+        self.assertEqual(0, self.lbctl("--node", "rs1", "apply").returncode)
+        strip = lambda text: re.sub(r"(?m) id \d+", "", text)
+        self.assertEqual(sorted(strip(whole).split("\n")), sorted(strip(self.dump()).split("\n")))
+
+    def test_a_foreign_address_in_the_way_is_named_and_nothing_is_touched(self):
+        inside("ip addr add 192.0.2.100/32 dev eth0")
+        before = self.dump()
+        refused = self.lbctl("--node", "rs1", "apply")
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("address 192.0.2.100/32 dev eth0 is there already, and lbctl did not make it",
+                      refused.stderr)
+        self.assertEqual(before, self.dump())
+
+    def test_without_ip_vs_a_director_says_so_and_how_to_mend_it(self):
+        if has_ip_vs():
+            self.skipTest("this kernel has ip_vs, so its absence cannot be shown here")
+        before = self.dump()
+        for command in ["apply", "plan", "status"]:
+            result = self.lbctl("--node", "dir1", command)
+            self.assertEqual((1, ""), (result.returncode, result.stdout), command)
+            for words in ["IPVS", "modprobe ip_vs", "CONFIG_IP_VS"]:
+                self.assertIn(words, result.stderr)
+        self.assertEqual(before, self.dump())
+        self.assertFalse([f for _, _, files in os.walk(self.state) for f in files if f.startswith("ledger")])
+
+    def test_the_second_of_two_is_told_who_holds_the_lock(self):
+        self.assertEqual(0, self.lbctl("--node", "rs1", "apply").returncode)
+        [netns] = [d for d in os.listdir(self.state) if d.startswith("netns-")]
+        with open(f"{self.state}/{netns}/lock", "r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            result = self.lbctl("--node", "rs1", "apply")
+        self.assertEqual((1, ""), (result.returncode, result.stdout))
+        self.assertIn(f"another lbctl (pid {os.getpid()}) is at work", result.stderr)
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        print("skipped: network namespaces need root")
+        sys.exit(77)
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])

@@ -1,0 +1,211 @@
+// Real packets through the table: a client, a director and a real server on one segment, as in a
+// one-armed installation. What arrives is read at the server's device.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include "lbctl/kernel/facts.hpp"
+#include "lbctl/kernel/nft.hpp"
+#include "namespace.hpp"
+#include "nft_packets.hpp"
+#include "rtnl_capture.hpp"
+
+namespace {
+
+using namespace lbctl;
+using namespace lbctl::tests;
+
+constexpr const char* client_mac = "02:00:00:00:00:01";
+constexpr const char* director_mac = "02:00:00:00:00:02";
+constexpr const char* server_mac = "02:00:00:00:00:03";
+
+model::IpAddress ip(const char* text) {
+  return model::IpAddress::parse(text).value();
+}
+
+/// What differs between the families.
+struct FamilyCase {
+  const char* client;
+  const char* guarded;  ///< join_only
+  const char* open;     ///< not join_only
+};
+constexpr FamilyCase v4{"192.0.2.200", "192.0.2.111", "192.0.2.112"};
+constexpr FamilyCase v6{"2001:db8::200", "2001:db8::111", "2001:db8::112"};
+
+/// Three nodes on a bridge; the table on the director, made by our code.
+struct Segment {
+  Namespace bridge, client, director, server;
+  std::unique_ptr<Capture> sender, receiver;
+
+  Segment() {
+    {
+      const Inside inside(bridge);
+      run("ip link add br0 type bridge mcast_snooping 0 && ip link set br0 up");
+    }
+    join(client, client_mac, "200");
+    join(director, director_mac, "10");
+    join(server, server_mac, "11");
+    make_table();
+    const Inside inside_client(client);
+    sender = std::make_unique<Capture>("eth0");
+    const Inside inside_server(server);
+    receiver = std::make_unique<Capture>("eth0");
+  }
+
+  void join(const Namespace& node, const std::string& mac, const std::string& host) {
+    const Inside inside(node);
+    run("sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0");
+    run("ip link add eth0 address " + mac + " type veth peer name p" + host + " netns " +
+        bridge.path() + " && ip link set eth0 up");
+    {
+      const Inside at_bridge(bridge);
+      run("ip link set p" + host + " master br0 up");
+    }
+    run("ip addr add 192.0.2." + host + "/24 dev eth0; ip addr add 2001:db8::" + host +
+        "/64 dev eth0 nodad");
+    run("for i in $(seq 250); do ip link show eth0 | grep -q 'state UP' && exit; sleep 0.02; done; "
+        "false");
+  }
+
+  void make_table() {
+    const Inside inside(director);
+    // As lbctl places them: the director answers ARP and NDP for the signal addresses.
+    run("ip addr add 192.0.2.111/32 dev lo; ip addr add 2001:db8::111/128 dev eth0 nodad");
+    model::SignalForward forward{.client_devices = {"eth0"}, .server_device = "eth0"};
+    for (const auto& [family, home] : {std::pair{v4, "192.0.2.11"}, {v6, "2001:db8::11"}}) {
+      forward.addresses[ip(family.guarded)] = {.server = ip(home), .join_only = true};
+      forward.addresses[ip(family.open)] = {.server = ip(home), .join_only = false};
+    }
+    const std::array operations{
+        model::Operation{.phase = model::Phase::add_nft,
+                         .action = model::CreateForward{.forward = forward, .replaces = false},
+                         .why = model::Reason::not_in_kernel}};
+    const auto outcome = kernel::open_nft().value()->execute(operations);
+    REQUIRE_MESSAGE(!outcome.error, (outcome.error ? outcome.error->text() : ""));
+  }
+
+  /// The packet as the server gets it from the director; nothing if it does not come. A second
+  /// packet that is forwarded for certain follows, so that nobody waits for what never comes.
+  std::optional<Frame> through(const Packet& packet, const char* to_mac = director_mac) {
+    const bool is_v4 = packet.to.is_v4();
+    const FamilyCase& family = is_v4 ? v4 : v6;
+    Packet marker = Packet::tcp(ip(family.client), ip(family.open), tcp_ack);
+    marker.mark = ++marks_;
+    Packet probe = packet;
+    probe.mark = ++marks_;
+    sender->send(probe.frame(to_mac, client_mac));
+    sender->send(marker.frame(director_mac, client_mac));
+    std::optional<Frame> seen;
+    const bool done = receiver
+                          ->next([&](const Frame& frame) {
+                            if (!is_from_to(frame, director_mac, server_mac)) return false;
+                            if (mark_of(frame) == probe.mark) seen = frame;
+                            return mark_of(frame) == marker.mark;
+                          })
+                          .has_value();
+    REQUIRE_MESSAGE(done, "the packet that is always forwarded did not arrive");
+    return seen;
+  }
+
+ private:
+  std::uint16_t marks_ = 1000;
+};
+
+}  // namespace
+
+TEST_CASE("traffic: joins come home with one hop less, other SYNs to a join-only address do not") {
+  Segment segment;
+  for (const FamilyCase& family : {v4, v6}) {
+    CAPTURE(family.guarded);
+    const auto from = ip(family.client), guarded = ip(family.guarded), open = ip(family.open);
+    const Packet join = Packet::tcp(from, guarded, tcp_syn, mp_join);
+    // The first packet also finds the neighbour cold: the kernel resolves it and sends it on.
+    const auto home = segment.through(join);
+    REQUIRE(home);
+    CHECK(hop_limit_of(*home) == join.hop_limit - 1);
+    CHECK(ip_header_sum_is_right(*home));
+    CHECK(!segment.through(Packet::tcp(from, guarded, tcp_syn)));
+    CHECK(!segment.through(Packet::tcp(from, guarded, tcp_syn, mp_capable)));
+    CHECK(segment.through(Packet::tcp(from, guarded, tcp_ack)));
+    CHECK(segment.through(Packet::tcp(from, guarded, tcp_syn | tcp_ack)));
+    CHECK(segment.through(Packet::tcp(from, open, tcp_syn)));
+    CHECK(segment.through(Packet::tcp(from, open, tcp_syn, mp_capable)));
+  }
+}
+
+TEST_CASE("traffic: only TCP, ICMP errors and echo are forwarded") {
+  Segment segment;
+  for (const FamilyCase& family : {v4, v6}) {
+    CAPTURE(family.guarded);
+    const auto from = ip(family.client), guarded = ip(family.guarded);
+    const bool is_v4 = from.is_v4();
+    const std::vector<std::uint8_t> yes = is_v4 ? std::vector<std::uint8_t>{0, 3, 8, 11, 12}
+                                                // 3: also "fragmentation needed"
+                                                : std::vector<std::uint8_t>{1, 2, 3, 4, 128, 129};
+    const std::vector<std::uint8_t> no =
+        is_v4 ? std::vector<std::uint8_t>{4, 5, 13}
+              : std::vector<std::uint8_t>{130, 133, 134, 135, 136, 137};  // 133..137: NDP
+    for (const std::uint8_t type : yes) {
+      CAPTURE(type);
+      CHECK(segment.through(Packet::icmp(from, guarded, type)));
+    }
+    for (const std::uint8_t type : no) {
+      CAPTURE(type);
+      CHECK(!segment.through(Packet::icmp(from, guarded, type)));
+    }
+    CHECK(!segment.through(Packet::udp(from, guarded)));
+    CHECK(!segment.through(Packet::tcp(from, ip(is_v4 ? "192.0.2.10" : "2001:db8::10"), tcp_ack)));
+  }
+}
+
+TEST_CASE("traffic: a packet that circles ends, and frames for others are left alone") {
+  Segment segment;
+  {
+    const Inside inside(segment.director);
+    run("ip link set eth0 promisc on");
+  }
+  for (const FamilyCase& family : {v4, v6}) {
+    CAPTURE(family.open);
+    Packet packet = Packet::tcp(ip(family.client), ip(family.open), tcp_ack);
+    CHECK(!segment.through(packet, "02:00:00:00:00:99"));
+    CHECK(segment.through(packet));
+    packet.hop_limit = 2;
+    CHECK(segment.through(packet));
+    packet.hop_limit = 1;
+    CHECK(!segment.through(packet));
+  }
+}
+
+TEST_CASE("traffic: fragments take the same way, unless they could hide a SYN from the guard") {
+  Segment segment;
+  for (const FamilyCase& family : {v4, v6}) {
+    CAPTURE(family.guarded);
+    for (const std::uint16_t offset : std::array<std::uint16_t, 4>{8, 16, 32, 56}) {
+      CAPTURE(offset);
+      Packet piece = Packet::tcp(ip(family.client), ip(family.guarded), tcp_ack);
+      piece.fragment_offset = offset;
+      CHECK(!segment.through(piece));
+      piece.to = ip(family.open);
+      CHECK(segment.through(piece));
+    }
+    for (const std::uint16_t offset : std::array<std::uint16_t, 3>{64, 1480, 32768}) {
+      CAPTURE(offset);
+      Packet piece = Packet::tcp(ip(family.client), ip(family.guarded), tcp_ack);
+      piece.fragment_offset = offset;
+      CHECK(segment.through(piece));
+    }
+  }
+}
+
+TEST_CASE("traffic: the director still answers ARP and NDP for a signal address") {
+  Segment segment;
+  const Inside inside(segment.client);
+  const auto found =
+      kernel::resolve_neighbours("eth0", {ip(v4.guarded), ip(v6.guarded)}, std::chrono::seconds(5));
+  REQUIRE(found.has_value());
+  REQUIRE(found->size() == 2);
+  for (const auto& [address, mac] : *found)
+    CHECK(mac.text() == director_mac);
+}

@@ -1,0 +1,2 @@
+lbctl_test(kernel_rtnl kernel SOURCES rtnl_capture.cpp
+  rtnl_test.cpp LINK lbctl_kernel_rtnl)

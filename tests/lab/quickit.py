@@ -1,0 +1,125 @@
+"""QUIC clients that move, and the servers that should keep them."""
+
+import os
+import subprocess
+
+from labkit import H3_SERVER, VIP, events, host_of, run, stop, wait_for
+
+# The client's two uplinks: gateway, device and address, by family.
+UPLINKS = {
+    4: [("198.51.100.1", "eth0", "198.51.100.2"), ("203.0.113.1", "eth1", "203.0.113.2")],
+    6: [("2001:db8:a::1", "eth0", "2001:db8:a::2"), ("2001:db8:b::1", "eth1", "2001:db8:b::2")],
+}
+# After its handshake each client waits, moves, waits a little and sends its request. The first wait is
+# meant to see all handshakes done; a client that moves earlier changes its port, not its uplink.
+MOVE, REQUEST = "15s", "16s"
+# So many shake hands at once: an emulated machine needs a good part of a second for each, and a
+# client gives up after a while.
+AT_ONCE = 6
+
+
+def use_uplink(family, number):
+    """From now on new sockets of the client reach the VIP from this uplink."""
+    gateway, device, source = UPLINKS[family][number]
+    length = 128 if family == 6 else 32
+    run("ip", "-n", "lab-client", "route", "replace", f"{VIP[family]}/{length}",
+        "via", gateway, "dev", device, "src", source)
+
+
+class H3Servers:
+    """One h3_server on each real server; its connection IDs carry the server's id of the file."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        key, certificate = (os.path.join(lab.folder, name) for name in ("key.pem", "cert.pem"))
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-keyout", key, "-out", certificate, "-days", "30", "-subj", "/CN=lbctl.test",
+            "-addext", "subjectAltName=DNS:lbctl.test")
+        self.logs, self.processes = {}, []
+        for server in lab.servers:
+            log = self.logs[server] = os.path.join(lab.folder, f"h3-{server}.log")
+            self.processes.append(lab.start(
+                server, H3_SERVER, "--listen", "0.0.0.0:443,[::]:443", "--name", server,
+                "--server-id", f"{int(server.removeprefix('rs')):04x}", "--cid-config", 0, "--nonce-length", 6,
+                "--key", key, "--cert", certificate, "--log", log))
+        for server in lab.servers:
+            wait_for(f"{server}'s HTTP/3 server", lambda: len(events(self.logs[server], "listening")) == 2)
+
+    def events(self, kind):
+        """[(server, event)] of all servers."""
+        return [(server, event) for server, log in self.logs.items() for event in events(log, kind)]
+
+
+class Client:
+    def __init__(self, lab, family, path, *extra):
+        self.path = path
+        self.output = os.path.join(lab.folder, f"client{path.replace('/', '-')}.log")
+        self.process = lab.start("client", "gtlsclient", "--exit-on-all-streams-close", "--no-quic-dump", "--handshake-timeout=60s",
+                                 f"--change-local-addr={MOVE}", f"--delay-stream={REQUEST}", *extra,
+                                 VIP[family], 443, f"https://lbctl.test{path}", log=self.output)
+
+    def wait(self):
+        try:
+            self.process.wait(timeout=90)
+        except subprocess.TimeoutExpired:
+            stop(self.process)
+
+    def answered_by(self):
+        """The server that answered, or None. The exit status says nothing."""
+        with open(self.output, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+        if ":status: 200" not in text or "[server: lbctl-h3 " not in text:
+            return None
+        return text.split("[server: lbctl-h3 ", 1)[1].split("]", 1)[0]
+
+
+class Journey:
+    """One connection: where it began, where the request arrived, who answered."""
+
+    def __init__(self, client):
+        self.path = client.path
+        self.answered_by = client.answered_by()
+        self.first = self.moved = None  # (server, client address)
+
+    def stayed(self):
+        return (self.answered_by is not None and self.first and self.moved
+                and self.answered_by == self.first[0] == self.moved[0])
+
+    def changed_uplink(self):
+        return bool(self.first and self.moved) and host_of(self.first[1]) != host_of(self.moved[1])
+
+
+def move_clients(lab, servers, family, count, tag, *, idle="20s"):
+    """`count` clients shake hands from the first uplink, move to the second, then ask.
+
+    Every second one moves as behind a NAT that forgot it: without noticing. Gives the journeys, and
+    the server of each connection that was made: more than `count` means that somebody began anew.
+    """
+    known = {(server, e["scid"]) for server, e in servers.events("new_connection")}
+    shaken = len(servers.events("handshake"))
+    use_uplink(family, 0)
+    clients = []
+    for number in range(count):
+        rebinding = ["--nat-rebinding"] if number % 2 else []
+        clients.append(Client(lab, family, f"/{tag}{number}", f"--timeout={idle}", *rebinding))
+        if len(clients) % AT_ONCE == 0 or len(clients) == count:
+            wait_for(f"the handshakes of {len(clients)} clients",
+                     lambda: len(servers.events("handshake")) - shaken >= len(clients))
+    use_uplink(family, 1)
+    for client in clients:
+        client.wait()
+    use_uplink(family, 0)
+    began = [server for server, e in servers.events("new_connection") if (server, e["scid"]) not in known]
+    return follow(servers, clients), began
+
+
+def follow(servers, clients):
+    """Joins the clients' logs and the servers' by the path that each client asked for."""
+    journeys = {client.path: Journey(client) for client in clients}
+    starts = {(server, e["scid"]): e["remote"] for server, e in servers.events("new_connection")}
+    for server, event in servers.events("request"):
+        journey = journeys.get(event["path"])
+        if journey:
+            journey.moved = (server, event["from"])
+            journey.first = (server, starts[(server, event["scid"])])
+    return list(journeys.values())

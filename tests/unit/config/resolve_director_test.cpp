@@ -1,0 +1,185 @@
+#include "files.hpp"
+#include "lbctl/config/resolve.hpp"
+#include "state_check.hpp"
+
+using namespace lbctl;
+using namespace lbctl::config;
+using namespace lbctl::model;
+using test::ip;
+
+namespace {
+
+Desired director(const std::string& text, const std::string& node = "dir1") {
+  const auto desired = resolve(test::config_of(text), node, {});
+  REQUIRE(desired);
+  CHECK(desired->role == Role::director);
+  CHECK(desired->warnings.empty());
+  CHECK(desired->neighbours_wanted.empty());
+  return *desired;
+}
+
+Destination weighing(std::uint16_t weight) {
+  return {Weight{weight}, Forward::route, 0, 0};
+}
+
+constexpr AddressSettings announced{rtnl_protocol, true};
+constexpr AddressSettings silent{rtnl_protocol, false};
+
+}  // namespace
+
+TEST_CASE("resolve director: plain TCP over IPv4 is one virtual service and the VIP, no more") {
+  const Desired got = director(test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100"]
+ports = [80]
+protocols = ["tcp"]
+servers = { rs1 = 3, rs2 = 0 }
+)"));
+  NodeState want;
+  want.sysctls = {{"net/ipv4/vs/expire_nodest_conn", "1"}};
+  VirtualService web;
+  web.scheduler = "wlc";
+  web.persistence_prefix = 32;
+  web.destinations = {{{ip("192.0.2.11"), Port{80}}, weighing(3)},
+                      {{ip("192.0.2.12"), Port{80}}, weighing(0)}};
+  want.ipvs = {{{ip("192.0.2.100"), L4::tcp, Port{80}}, web}};
+  want.addresses = {{{"eth0", ip("192.0.2.100"), 32}, announced}};
+  test::check_state(got.state, want);
+  CHECK(got.node == "dir1");
+  CHECK(got.interface == "eth0");
+}
+
+TEST_CASE("resolve director: mptcp and quic in both families") {
+  const Desired got = director(test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100", "2001:db8::100"]
+ports = [443]
+protocols = ["mptcp", "quic"]
+scheduler = "mh"
+scheduler_flags = ["mh-fallback", "mh-port"]
+persistence_timeout = "300s"
+servers = { rs1 = 10, rs2 = 20 }
+quic = { cid = { scheme = "quic-lb" } }
+)"));
+  NodeState want;
+  want.sysctls = {{"net/ipv4/vs/expire_nodest_conn", "1"}};
+  VirtualService v4;
+  v4.scheduler = "mh";
+  v4.flags = {true, false, true, true, false};
+  v4.persistence_timeout = 300;
+  v4.persistence_prefix = 32;
+  VirtualService v6 = v4;
+  v6.persistence_prefix = 128;
+  v4.destinations = {{{ip("192.0.2.11"), Port{443}}, weighing(10)},
+                     {{ip("192.0.2.12"), Port{443}}, weighing(20)}};
+  v6.destinations = {{{ip("2001:db8::11"), Port{443}}, weighing(10)},
+                     {{ip("2001:db8::12"), Port{443}}, weighing(20)}};
+  want.ipvs = {{{ip("192.0.2.100"), L4::tcp, Port{443}}, v4},
+               {{ip("192.0.2.100"), L4::udp, Port{443}}, v4},
+               {{ip("2001:db8::100"), L4::tcp, Port{443}}, v6},
+               {{ip("2001:db8::100"), L4::udp, Port{443}}, v6}};
+  SignalForward forward;
+  forward.client_devices = {"eth0"};
+  forward.server_device = "eth0";
+  forward.addresses = {{ip("192.0.2.111"), {ip("192.0.2.11"), true}},
+                       {ip("192.0.2.112"), {ip("192.0.2.12"), true}},
+                       {ip("2001:db8::111"), {ip("2001:db8::11"), true}},
+                       {ip("2001:db8::112"), {ip("2001:db8::12"), true}}};
+  want.nft.forward = forward;
+  for (const char* address : {"192.0.2.100", "192.0.2.111", "192.0.2.112"}) {
+    want.addresses[{"eth0", ip(address), 32}] = announced;
+  }
+  for (const char* address : {"2001:db8::100", "2001:db8::111", "2001:db8::112"}) {
+    want.addresses[{"eth0", ip(address), 128}] = announced;
+  }
+  test::check_state(got.state, want);
+}
+
+TEST_CASE("resolve director: several ports, IPv6 only, other client interfaces") {
+  const Desired got = director(R"(
+[directors.dir1]
+address = ["2001:db8::10"]
+interface = "eth0"
+client_interfaces = ["eth2", "eth1"]
+[servers.rs1]
+address = ["2001:db8::11"]
+interface = "eth0"
+id = 1
+signal = ["2001:db8::111"]
+[services.web]
+vip = ["2001:db8::100"]
+ports = [80, 443]
+protocols = ["mptcp"]
+mptcp = { join_only = false }
+)");
+  NodeState want;
+  want.sysctls = {{"net/ipv4/vs/expire_nodest_conn", "1"}};
+  for (const std::uint16_t port : {std::uint16_t{80}, std::uint16_t{443}}) {
+    VirtualService web;
+    web.persistence_prefix = 128;
+    web.destinations = {{{ip("2001:db8::11"), Port{port}}, weighing(1)}};
+    want.ipvs[{ip("2001:db8::100"), L4::tcp, Port{port}}] = web;
+  }
+  for (const char* device : {"eth1", "eth2"}) {
+    want.addresses[{device, ip("2001:db8::100"), 128}] = announced;
+    want.addresses[{device, ip("2001:db8::111"), 128}] = announced;
+  }
+  want.nft.forward =
+      SignalForward{{"eth1", "eth2"}, "eth0", {{ip("2001:db8::111"), {ip("2001:db8::11"), false}}}};
+  test::check_state(got.state, want);
+}
+
+TEST_CASE("resolve director: vip_on decides where VIPs and signal addresses stand") {
+  const auto with = [](const std::string& vip_on) {
+    return director(
+        "[directors.d]\naddress = [\"192.0.2.20\"]\ninterface = \"eth0\"\n"
+        "client_interfaces = [\"eth1\"]\nvip_on = \"" +
+            vip_on + "\"\n" +
+            test::with_nodes("[services.web]\nvip = [\"192.0.2.100\"]\nports = [80]\n"
+                             "protocols = [\"mptcp\"]\nservers = [\"rs1\"]\n"),
+        "d");
+  };
+  using Addresses = std::map<AddressKey, AddressSettings>;
+  const Addresses on_eth1 = {{{"eth1", ip("192.0.2.100"), 32}, announced},
+                             {{"eth1", ip("192.0.2.111"), 32}, announced},
+                             {{"eth1", ip("2001:db8::111"), 128}, announced}};
+  const Addresses on_lo = {{{"lo", ip("192.0.2.100"), 32}, silent},
+                           {{"lo", ip("192.0.2.111"), 32}, silent},
+                           {{"lo", ip("2001:db8::111"), 128}, silent}};
+  test::check_addresses(with("interface").state.addresses, on_eth1);
+  test::check_addresses(with("loopback").state.addresses, on_lo);
+  test::check_addresses(with("none").state.addresses, {});
+  // The forward and its guard are there all the same.
+  for (const char* vip_on : {"interface", "loopback", "none"}) {
+    CHECK(with(vip_on).state.nft.forward->addresses.size() == 2);
+    CHECK(with(vip_on).state.nft.forward->client_devices == std::set<std::string>{"eth1"});
+  }
+}
+
+TEST_CASE("resolve director: servers without mptcp services bring no signal addresses") {
+  const Desired got = director(test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100"]
+ports = [80]
+protocols = ["mptcp"]
+servers = ["rs1"]
+[services.dns]
+vip = ["192.0.2.100"]
+ports = [53]
+protocols = ["udp"]
+servers = ["rs2"]
+)"));
+  REQUIRE(got.state.nft.forward);
+  CHECK(got.state.nft.forward->addresses.size() == 2);
+  CHECK_FALSE(got.state.nft.forward->addresses.contains(ip("192.0.2.112")));
+}
+
+TEST_CASE("resolve director: without services it holds nothing") {
+  test::check_state(director(test::nodes).state, {});
+}
+
+TEST_CASE("resolve: a node that is not in the file is not found") {
+  const auto got = resolve(test::config_of(test::nodes), "rs9", {});
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code() == Errc::not_found);
+}

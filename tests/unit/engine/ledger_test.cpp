@@ -1,0 +1,32 @@
+#include "lbctl/engine/ledger.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace lbctl;
+using namespace lbctl::model;
+
+TEST_CASE("ledger: what is written is what is read") {
+  engine::Ledger ledger;
+  ledger.services.insert({*IpAddress::parse("192.0.2.100"), L4::udp, Port{443}});
+  ledger.services.insert({*IpAddress::parse("2001:db8::1"), L4::tcp, Port{80}});
+  ledger.services.insert({*IpAddress::parse("::"), L4::tcp, Port{}, 7});
+  ledger.endpoints.insert({*IpAddress::parse("192.0.2.111"), Port{0}});
+  ledger.sysctls = {{"net/ipv4/conf/all/arp_ignore", "0"}};
+  ledger.limits = MptcpLimits{2, 0};
+  ledger.nft = true;
+  const auto read = engine::parse_ledger(engine::to_text(ledger));
+  REQUIRE(read);
+  CHECK(*read == ledger);
+}
+
+TEST_CASE("ledger: a damaged one is an error, never an empty one") {
+  const std::string good = engine::to_text({});
+  for (const std::string& text :
+       {std::string(), std::string("{}"), good.substr(0, good.size() / 2), std::string("[1]"),
+        std::string(R"({"schema_version":2})"),
+        std::string(R"({"schema_version":1,"services":[{"address":"x"}],"endpoints":[],)"
+                    R"("sysctls":{},"nft":false,"xdp":false})")}) {
+    CAPTURE(text);
+    CHECK_FALSE(engine::parse_ledger(text));
+  }
+}

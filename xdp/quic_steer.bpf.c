@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Steers QUIC packets between real servers: a packet for a steered VIP:port
+ * whose connection ID names another real server is sent back out of the device
+ * that it came by, to that server's MAC address. IP addresses and ports stay.
+ *
+ * Everything that cannot be read or is not known is passed to the local stack,
+ * which is where IPVS sent it.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/udp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "quic_steer.h"
+#include "tables.bpf.h"
+
+/* Which lbctl this is, filled in before the program is loaded: the digest of
+ * this object, so that a later lbctl can tell whether it has to replace it.
+ */
+const volatile char build_digest[QS_DIGEST_LEN + 1] = "";
+
+#define IP_MORE_OR_OFFSET 0x3fff /* MF and the fragment offset */
+
+/* Octets that must follow the UDP header before anything is decoded.
+ *
+ * Short header: 1 + 20, so that any connection ID (at most 20 octets) can be
+ * read without a further check. This turns no packet away that a QUIC stack
+ * could use: header protection samples 16 octets, 4 octets after the start of
+ * the packet number, and senders must pad for it (RFC 9001, 5.4.2); so a
+ * 1-RTT packet has 1 + CID length + 4 + 16 octets or more. A stateless reset
+ * has 21 too (RFC 9000, 10.3), and is not decodable anyway.
+ *
+ * Long header: 6 + 20. Initial, 0-RTT and Handshake packets of QUIC 1 and 2
+ * have 6 + DCID + 1 + SCID + length + 4 + 16 octets at the least, and a server
+ * answers no unknown version in a datagram below 1200 octets (14.1).
+ */
+#define SHORT_CID 1
+#define LONG_CID  6
+#define CID_LEN	  5
+
+struct packet {
+	struct ethhdr *eth;
+	void *ip;     /* the IP header, */
+	__u32 family; /* of this family (the verifier follows a number through
+		       * branches, not whether a packet pointer is NULL) */
+	__u8 *quic;   /* what follows the UDP header */
+	void *end;
+};
+
+/* Find the UDP header and the VIP's key of an IPv4 packet.
+ *
+ * Returns NULL if it is not a whole, unfragmented UDP packet. The options have
+ * a variable length, so the UDP header is checked apart from the IP header.
+ */
+static __always_inline struct udphdr *parse_ipv4(struct packet *pkt, struct qs_vip *key)
+{
+	struct iphdr *ip = (void *)(pkt->eth + 1);
+	struct udphdr *udp;
+
+	if ((void *)(ip + 1) > pkt->end)
+		return NULL;
+	if (ip->protocol != IPPROTO_UDP || ip->version != 4 || ip->ihl < 5)
+		return NULL;
+	if (ip->frag_off & bpf_htons(IP_MORE_OR_OFFSET))
+		return NULL;
+	udp = (void *)ip + ip->ihl * 4;
+	if ((void *)(udp + 1) > pkt->end)
+		return NULL;
+	pkt->ip = ip;
+	pkt->family = QS_V4;
+	key->addr[0] = 0;
+	key->addr[1] = ip->daddr;
+	key->port_family = QS_PORT_FAMILY(udp->dest, QS_V4);
+	return udp;
+}
+
+/* The same for IPv6. Packets with extension headers are passed, fragments among
+ * them: a QUIC client has no use for the others.
+ */
+static __always_inline struct udphdr *parse_ipv6(struct packet *pkt, struct qs_vip *key)
+{
+	struct ipv6hdr *ip = (void *)(pkt->eth + 1);
+	struct udphdr *udp = (void *)(ip + 1);
+
+	if ((void *)(udp + 1) > pkt->end)
+		return NULL;
+	if (ip->nexthdr != IPPROTO_UDP || ip->version != 6)
+		return NULL;
+	pkt->ip = ip;
+	pkt->family = QS_V6;
+	key->addr[0] = *(__u64 *)&ip->daddr.s6_addr32[0];
+	key->addr[1] = *(__u64 *)&ip->daddr.s6_addr32[2];
+	key->port_family = QS_PORT_FAMILY(udp->dest, QS_V6);
+	return udp;
+}
+
+static __always_inline struct udphdr *parse(struct packet *pkt, struct qs_vip *key)
+{
+	if ((void *)(pkt->eth + 1) > pkt->end)
+		return NULL;
+	if (pkt->eth->h_proto == bpf_htons(ETH_P_IP))
+		return parse_ipv4(pkt, key);
+	if (pkt->eth->h_proto == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(pkt, key);
+	return NULL;
+}
+
+static __always_inline __u64 mac_word(const __u8 *mac)
+{
+	return *(const __u32 *)mac | (__u64) * (const __u16 *)(mac + 4) << 32 |
+	       QS_MAC_USED;
+}
+
+/* The server id in the @cid_len octets at @cid, by the first slot that matches.
+ *
+ * 20 octets are readable at @cid. Neither the fixed bit nor the type bits of
+ * the header are looked at: the one is greased, the others change with the
+ * version. False if no slot matches.
+ */
+static __always_inline bool decode(const struct packet *pkt,
+				   const struct qs_service *service, const __u8 *cid,
+				   __u32 cid_len, __u64 *id, __u8 *space)
+{
+	__u16 head = *(const __u16 *)cid;
+
+	for (__u32 i = 0; i < QS_MAX_SLOTS && i < service->nr_slots; i++) {
+		const struct qs_slot *slot = &service->slot[i];
+		const __u8 *from;
+
+		if ((head & slot->match_mask) != slot->match_value ||
+		    cid_len < slot->cid_length)
+			continue;
+		if (slot->cipher != QS_PLAIN)
+			return false;
+		/* Always true, but the verifier cannot know that id_octet <= 12. */
+		from = cid + (slot->id_octet & 15);
+		if ((void *)(from + 8) > pkt->end)
+			return false;
+		*id = bpf_be64_to_cpu(*(const __u64 *)from) << (slot->id_shl & 7) >>
+		      (slot->id_shr & 63);
+		*space = slot->space;
+		return true;
+	}
+	return false;
+}
+
+/* Send the packet to the station @mac, on the device that it came by.
+ *
+ * The frame came to our own address (is_self()), which becomes its source.
+ * XDP_TX does not touch the TTL; without this, servers whose tables disagree
+ * could play a packet to and fro for ever.
+ */
+static __always_inline enum qs_outcome send_to(struct packet *pkt, __u64 mac)
+{
+	if (pkt->family == QS_V4) {
+		struct iphdr *ip = pkt->ip;
+		/* RFC 1624: one less in the high octet of the word that holds the
+		 * TTL is one more there in the checksum, with the carry.
+		 */
+		__u32 check = (__u32)ip->check + bpf_htons(0x0100);
+
+		if (ip->ttl <= 1)
+			return QS_TTL_EXPIRED;
+		ip->ttl--;
+		ip->check = (__u16)(check + (check >= 0xffff));
+	} else {
+		struct ipv6hdr *ip = pkt->ip;
+
+		if (ip->hop_limit <= 1)
+			return QS_TTL_EXPIRED;
+		ip->hop_limit--;
+	}
+	__builtin_memcpy(pkt->eth->h_source, pkt->eth->h_dest, ETH_ALEN);
+	*(__u32 *)&pkt->eth->h_dest[0] = (__u32)mac;
+	*(__u16 *)&pkt->eth->h_dest[4] = (__u16)(mac >> 32);
+	return QS_STEERED;
+}
+
+/* The decision table for a UDP packet to a steered VIP:port. */
+static __always_inline enum qs_outcome steer(struct packet *pkt,
+					     const struct qs_service *service)
+{
+	__u8 *quic = pkt->quic;
+	__u32 cid_len = QS_MAX_CID_LEN;
+	__u8 *cid = quic + SHORT_CID;
+	__u64 id, target;
+	__u8 space;
+
+	if (!is_self(mac_word(pkt->eth->h_dest)))
+		return QS_OTHER_STATION;
+	if (is_peer(mac_word(pkt->eth->h_source)))
+		return QS_FROM_PEER;
+	if ((void *)(quic + SHORT_CID + QS_MAX_CID_LEN) > pkt->end)
+		return QS_TOO_SHORT;
+	if (quic[0] & 0x80) {
+		if ((void *)(quic + LONG_CID + QS_MAX_CID_LEN) > pkt->end)
+			return QS_TOO_SHORT;
+		cid = quic + LONG_CID;
+		cid_len = quic[CID_LEN];
+	}
+	if (!decode(pkt, service, cid, cid_len, &id, &space))
+		return QS_UNROUTABLE;
+	target = find_target(id, space);
+	switch ((target & QS_KIND) >> QS_KIND_SHIFT) {
+	case QS_TO_LOCAL:
+		return QS_LOCAL;
+	case QS_TO_PEER:
+		if (!(target & QS_OPERAND))
+			return QS_UNRESOLVED;
+		return send_to(pkt, target & QS_OPERAND);
+	default:
+		return QS_UNKNOWN_ID;
+	}
+}
+
+SEC("xdp")
+int quic_steer(struct xdp_md *ctx)
+{
+	struct packet pkt = {
+		.eth = (void *)(long)ctx->data,
+		.end = (void *)(long)ctx->data_end,
+	};
+	const struct qs_service *service;
+	enum qs_outcome outcome;
+	struct qs_vip key = {};
+	struct udphdr *udp;
+
+	udp = parse(&pkt, &key);
+	if (!udp)
+		return XDP_PASS;
+	service = find_service(&key);
+	if (!service)
+		return XDP_PASS;
+	pkt.quic = (void *)(udp + 1);
+	outcome = steer(&pkt, service);
+	count(outcome);
+	if (outcome == QS_STEERED)
+		return XDP_TX;
+	return outcome == QS_TTL_EXPIRED ? XDP_DROP : XDP_PASS;
+}
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The tables of the QUIC steering program: what lbctl writes and the program
+ * reads. Shared by BPF C and C++, so it holds plain C types and hashes only.
+ *
+ * Every table but the counters is an mmapable array map. lbctl writes it
+ * through the mapping with single aligned stores, which no reader can see
+ * half done; a map update by system call would be a memcpy() under the reader.
+ *
+ * VIPs, servers and MAC addresses are found by hash: a key lives in one of two
+ * buckets of four entries. The second one is looked into only where the first
+ * is marked as spilled, so that a miss, which is the common case for a MAC
+ * address, costs one bucket.
+ */
+#ifndef LBCTL_QUIC_STEER_H
+#define LBCTL_QUIC_STEER_H
+
+#include <linux/types.h>
+
+/* Raise this when the meaning of a table changes without its size. */
+#define QS_LAYOUT 1
+
+/* Characters of the digest that tells builds of the program apart. */
+#define QS_DIGEST_LEN 16
+
+#define QS_MAX_VIPS    256
+#define QS_MAX_SERVERS 4096
+#define QS_MAX_DEVICES 16
+#define QS_MAX_SLOTS   8 /* one for each QUIC-LB config, and one more */
+
+#define QS_WAYS	       4 /* entries in a bucket */
+#define QS_VIP_BITS    10
+#define QS_SERVER_BITS 14
+#define QS_MAC_BITS    14
+
+/* Twice as many as VIPs: a changed service gets a new row, then the VIP's
+ * entry is pointed at it by one store. Rows are handed out in turn, so an old
+ * row is not written again while a packet that found it is being handled.
+ */
+#define QS_SERVICE_ROWS (2 * QS_MAX_VIPS)
+
+#define QS_MAX_CID_LEN 20 /* RFC 9000, 17.2 */
+
+/* An IPv4 VIP stands in addr[1], with addr[0] = 0. Address octets and the port
+ * are in network order, as loaded from the packet.
+ */
+struct qs_vip {
+	__u64 addr[2];
+	__u32 port_family; /* QS_PORT_FAMILY(); 0: a free entry */
+	__u32 row;	   /* in the table of services */
+};
+
+struct qs_vip_bucket {
+	struct qs_vip way[QS_WAYS];
+};
+
+#define QS_PORT_FAMILY(port_be, family) ((__u32)(port_be) | (__u32)(family) << 16)
+#define QS_V4				4u
+#define QS_V6				6u
+#define QS_VIP_SPILLED			(1u << 31) /* in way[0] */
+
+enum qs_cipher {
+	QS_PLAIN = 0,
+};
+
+/* How one kind of connection ID is recognised and where its server id is.
+ * The id is read as 8 octets from id_octet on, in network order, shifted left
+ * by id_shl and then right by id_shr: with bit offset o and n bits these are
+ * o / 8, o % 8 and 64 - n. n + o % 8 <= 64; id_octet <= 12.
+ */
+struct qs_slot {
+	__u16 match_mask; /* over CID octets 0 and 1, network order */
+	__u16 match_value;
+	__u8 cid_length;   /* octets; a shorter DCID does not match */
+	__u8 cipher;	   /* enum qs_cipher */
+	__u8 block_offset; /* the enciphered octets of the CID; plain: id and nonce */
+	__u8 block_length;
+	__u8 id_octet;
+	__u8 id_shl;
+	__u8 id_shr;
+	__u8 space; /* server ids of different spaces are different servers */
+	__u32 key;  /* row of the key table; 0 while plain */
+};
+
+struct qs_service {
+	__u32 nr_slots;
+	__u32 flags;			   /* none yet */
+	struct qs_slot slot[QS_MAX_SLOTS]; /* the first that matches decides */
+};
+
+/* One server id. The target is a single word so that a changed MAC address is
+ * one store: a packet goes to the old address or to the new one, never to a
+ * mixture. Adding writes id, then target; removing writes target, then id; the
+ * reader loads id, then target.
+ */
+struct qs_server {
+	__u64 id; /* host order; 0: a free entry (0 names no server) */
+	__u64 target;
+};
+
+struct qs_server_bucket {
+	struct qs_server way[QS_WAYS];
+};
+
+/* target: kind (4 bits, from 56), space (8 bits, from 48), operand (48 bits).
+ * The operand of QS_TO_PEER is its MAC address, 0 while unresolved.
+ */
+#define QS_KIND_SHIFT  56
+#define QS_SPACE_SHIFT 48
+#define QS_OPERAND     0x0000ffffffffffffull
+#define QS_SPACE       0x00ff000000000000ull
+#define QS_KIND	       0x0f00000000000000ull
+#define QS_SPILLED     0x8000000000000000ull /* in way[0], of MACs too */
+
+enum qs_kind {
+	QS_TO_NOBODY = 0,
+	QS_TO_LOCAL = 1,
+	QS_TO_PEER = 2,
+};
+
+/* A steering peer's MAC address with QS_MAC_USED; 0: a free entry. */
+struct qs_mac_bucket {
+	__u64 way[QS_WAYS];
+};
+
+#define QS_MAC_USED (1ull << 48)
+
+/* The one row of the settings. self: the MAC addresses, with QS_MAC_USED, of
+ * the devices that the program is attached to. Frames for other stations come
+ * by too (a bridge floods, a capture makes the device promiscuous); to answer
+ * one would teach the switch that its addressee lives here.
+ */
+struct qs_settings {
+	__u32 layout;	/* QS_LAYOUT */
+	__u32 next_row; /* of the services, to be handed out next; lbctl's own */
+	__u64 self[QS_MAX_DEVICES];
+};
+
+/* What became of a packet for a steered VIP:port. Packets that are not UDP to
+ * one (and all fragments) are passed uncounted.
+ */
+enum qs_outcome {
+	QS_STEERED,	  /* sent to a peer */
+	QS_LOCAL,	  /* passed: the id is this node's */
+	QS_FROM_PEER,	  /* passed: steered once already */
+	QS_OTHER_STATION, /* passed: the frame is not for this device */
+	QS_TOO_SHORT,	  /* passed: no room for a connection ID */
+	QS_UNROUTABLE,	  /* passed: no slot matches the connection ID */
+	QS_UNKNOWN_ID,	  /* passed: no server has this id */
+	QS_UNRESOLVED,	  /* passed: the peer's MAC address is not known */
+	QS_TTL_EXPIRED,	  /* dropped: TTL or hop limit used up */
+	QS_NR_OUTCOMES,
+};
+
+struct qs_counters {
+	__u64 packets[QS_NR_OUTCOMES];
+};
+
+/* Multiplicative hashes: the high bits of key * odd constant. The two buckets
+ * of a key use different constants, so that keys in arithmetic progression
+ * that one of them throws together are spread by the other.
+ */
+#define QS_MULTIPLIER_1 0x9e3779b97f4a7c15ull
+#define QS_MULTIPLIER_2 0xd6e8feb86659fd93ull
+#define QS_MULTIPLIER_3 0xbf58476d1ce4e5b9ull
+
+static inline __u32 qs_bucket_1(__u64 hash_key, int bits)
+{
+	return (__u32)((hash_key * QS_MULTIPLIER_1) >> (64 - bits));
+}
+
+static inline __u32 qs_bucket_2(__u64 hash_key, int bits)
+{
+	return (__u32)((hash_key * QS_MULTIPLIER_2) >> (64 - bits));
+}
+
+/* VIPs differ in few bits, and in several places alike (2001:db8:0:5::5, or
+ * port 8005 on ::5), which must not cancel each other. Swapped, the octets that
+ * differ stand low, from where a multiplication spreads them.
+ */
+static inline __u64 qs_vip_key(__u64 addr0, __u64 addr1, __u32 port_family)
+{
+	return (__builtin_bswap64(addr0) * QS_MULTIPLIER_3) ^ __builtin_bswap64(addr1) ^
+	       (port_family * QS_MULTIPLIER_2);
+}
+
+static inline __u64 qs_server_key(__u64 id, __u8 space)
+{
+	return id ^ (__u64)space << QS_KIND_SHIFT;
+}
+
+#endif
