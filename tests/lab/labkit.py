@@ -58,6 +58,16 @@ def wait_for(what, condition, limit=60):
     raise LabError(f"never came: {what}")
 
 
+def settles(read, expected, limit=10):
+    """What `read` gives once it is as expected, or at last: for what a kernel does a moment later."""
+    end = time.monotonic() + limit
+    while True:
+        found = read()
+        if found == expected or time.monotonic() > end:
+            return found
+        time.sleep(0.05)
+
+
 def vip_port(family, port):
     return f"[{VIP[6]}]:{port}" if family == 6 else f"{VIP[4]}:{port}"
 
@@ -196,13 +206,15 @@ class Checks:
     """Prints each check as it is made and counts them."""
 
     def __init__(self):
-        self.made = self.failed = 0
+        self.made = 0
+        self.failures = []
         self.skipped = []
         self.scenario = ""
 
     def that(self, what, good, why=""):
         self.made += 1
-        self.failed += not good
+        if not good:
+            self.failures.append(f"{self.scenario}: {what}\n    {why}")
         print(f"  {'ok  ' if good else 'FAIL'}  {what}" + ("" if good else f"\n        {why}"), flush=True)
         return good
 
@@ -218,5 +230,5 @@ class Checks:
 
     def error(self, error):
         self.made += 1
-        self.failed += 1
+        self.failures.append(f"{self.scenario}: the scenario broke off: {error}")
         print(f"  FAIL  the scenario broke off: {error}", flush=True)
