@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <map>
 
 #include "options.hpp"
 
@@ -17,6 +18,36 @@ constexpr const char* footer =
     "--detailed-exitcode);\n3 the file is wrong, nothing was touched; 64 usage.\n"
     "See lbctl(8) and lbctl.toml(5).";
 
+/// A time with its unit, in whole seconds. A bare number is refused.
+void add_duration(CLI::App* command, const std::string& name, std::optional<std::uint32_t>& value,
+                  const std::string& does) {
+  const std::map<std::string, std::uint32_t> units{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+  command->add_option(name, value, does)
+      ->transform(CLI::AsNumberWithUnit(
+          units, CLI::AsNumberWithUnit::Options(CLI::AsNumberWithUnit::CASE_SENSITIVE |
+                                                CLI::AsNumberWithUnit::UNIT_REQUIRED),
+          "TIME"));
+}
+
+template <class Command>
+void add_drains(const Command& command, Options& options) {
+  CLI::App* drain = command("drain", "take a server out: no new connections, the old ones may end",
+                            lbctl::cli::drain);
+  CLI::App* undrain =
+      command("undrain", "give a server new connections again", lbctl::cli::undrain);
+  for (CLI::App* one : {drain, undrain}) {
+    one->add_option("SERVER", options.server, "its name in the file")->required();
+    one->add_option("--service", options.service, "only in this service");
+    one->add_flag("-n,--dry-run", options.dry_run, "only show what would be done");
+  }
+  add_duration(drain, "--deadline", options.deadline,
+               "when the connections that are left are cut off: 5m");
+  drain->add_option("--until", options.until, "as many connections may be left")
+      ->capture_default_str();
+  drain->add_flag("--wait", options.wait, "wait until it is idle, and show how far it is");
+  drain->add_flag("--persist", options.persist, "keep it up across a reboot");
+}
+
 void add_commands(CLI::App& app, Options& options, std::function<Exit(const Options&)>& chosen) {
   const auto command = [&](const char* name, const char* does, Exit (*run)(const Options&)) {
     CLI::App* sub = app.add_subcommand(name, does);
@@ -25,10 +56,20 @@ void add_commands(CLI::App& app, Options& options, std::function<Exit(const Opti
     return sub;
   };
   command("check", "validate the file for every node; touches nothing", lbctl::cli::check);
-  command("plan", "show what apply would do, each change with its reason", lbctl::cli::plan)
-      ->add_flag("--detailed-exitcode", options.detailed_exitcode, "exit 2 if changes are pending");
-  command("apply", "make the node match the file, and verify by reading back", lbctl::cli::apply)
-      ->add_flag("-n,--dry-run", options.dry_run, "only show what would be done, as plan does");
+  CLI::App* plan =
+      command("plan", "show what apply would do, each change with its reason", lbctl::cli::plan);
+  plan->add_flag("--detailed-exitcode", options.detailed_exitcode, "exit 2 if changes are pending");
+  CLI::App* apply = command("apply", "make the node match the file, and verify by reading back",
+                            lbctl::cli::apply);
+  for (CLI::App* one : {plan, apply}) {
+    one->add_flag("--adopt", options.adopt, "take over foreign objects that are exactly as wanted");
+    one->add_flag("--no-drain", options.no_drain, "what the file no longer wants goes at once");
+  }
+  apply->add_flag("-n,--dry-run", options.dry_run, "only show what would be done, as plan does");
+  add_duration(apply, "--confirm", options.confirm,
+               "revert after this time unless lbctl confirm comes: 60s");
+  command("confirm", "keep what apply --confirm has changed", lbctl::cli::confirm);
+  add_drains(command, options);
   command("status", "what runs, what differs from the file, what is foreign", lbctl::cli::status);
   command("down", "remove all that lbctl owns and restore what it changed", lbctl::cli::down);
 }
@@ -46,6 +87,8 @@ int run(int argc, char** argv) {
   app.add_option("--node", options.node,
                  "which node of the file this is; else the host name, else a local address tells");
   app.add_option("--state-dir", options.state_dir, "where ledger, lock and (below bpf/) pins are")
+      ->capture_default_str();
+  app.add_option("--persist-dir", options.persist_dir, "where drains are that survive a reboot")
       ->capture_default_str();
   app.add_flag("-j,--json", options.json, "print JSON");
   app.require_subcommand(1);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "lbctl/engine/drain_list.hpp"
 #include "lbctl/engine/state_dir.hpp"
 
 namespace lbctl::cli {
@@ -15,14 +16,27 @@ struct Options {
   std::string file = "/etc/lbctl/lbctl.toml";
   std::optional<std::string> node;
   std::string state_dir = engine::default_state_root;
+  std::string persist_dir = engine::default_persist_dir;
   bool json = false;
-  bool dry_run = false;            ///< apply -n
+  bool dry_run = false;            ///< apply, drain, undrain
   bool detailed_exitcode = false;  ///< plan
+  bool adopt = false;              ///< apply, plan
+  bool no_drain = false;           ///< apply, plan
+  std::optional<std::uint32_t> confirm;   ///< apply: seconds
+  std::string server;                     ///< drain, undrain
+  std::optional<std::string> service;     ///< drain, undrain
+  std::optional<std::uint32_t> deadline;  ///< drain: seconds
+  std::uint32_t until = 0;                ///< drain: connections
+  bool wait = false;                      ///< drain
+  bool persist = false;                   ///< drain: across a reboot
 };
 
 Exit check(const Options& options);
 Exit plan(const Options& options);
 Exit apply(const Options& options);
+Exit confirm(const Options& options);
+Exit drain(const Options& options);
+Exit undrain(const Options& options);
 Exit status(const Options& options);
 Exit down(const Options& options);
 

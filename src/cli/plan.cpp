@@ -3,20 +3,25 @@
 #include <fmt/format.h>
 
 #include "output.hpp"
+#include "report.hpp"
 #include "session.hpp"
 
 namespace lbctl::cli {
 
 namespace {
 
-void print_json(const config::Desired& wanted, const engine::Preview& preview) {
-  Json json = document("plan");
-  json["result"] = !preview.refusals.empty()    ? "refused"
-                   : preview.operations.empty() ? "nothing_to_do"
-                                                : "changes_pending";
+void print_json(Json json, const config::Desired& wanted, const engine::Preview& preview) {
+  const auto& operations = preview.plan.operations;
+  json["result"] = !preview.refusals.empty() ? "refused"
+                   : operations.empty()      ? "nothing_to_do"
+                                             : "changes_pending";
   json["node"] = wanted.node;
   json["role"] = name(wanted.role);
-  json["operations"] = plan::to_json(preview.operations);
+  json["operations"] = plan::to_json(operations);
+  json["irrevocable"] = plan::irrevocable(operations);
+  json["adopted"] = preview.adopted;
+  json["leaving"] =
+      plan::to_json(preview.plan.stays, preview.observed, engine::Engine::system_time());
   json["refusals"] = Json::array();
   for (const Error& refusal : preview.refusals)
     json["refusals"].push_back(to_json(refusal));
@@ -29,31 +34,46 @@ void print_text(const config::Desired& wanted, const engine::Preview& preview) {
     warn(warning);
   for (const Error& refusal : preview.refusals)
     complain(refusal);
+  const std::string who = title(wanted);
   if (!preview.refusals.empty()) {
-    fmt::print("{}: apply would refuse, and touch nothing\n", title(wanted));
-  } else if (preview.operations.empty()) {
-    fmt::print("{}: nothing to do: the kernel matches the file\n", title(wanted));
-  } else {
-    fmt::print("{}: {} to make\n{}", title(wanted), count(preview.operations.size(), "change"),
-               plan::render(preview.operations));
+    fmt::print("{}: apply would refuse, and touch nothing\n", who);
+    return;
   }
+  for (const std::string& object : preview.adopted)
+    fmt::print("{}: {} would be lbctl's from then on\n", who, object);
+  if (preview.plan.operations.empty()) {
+    fmt::print("{}: nothing to do: the kernel matches the file\n", who);
+  } else {
+    fmt::print("{}: {} to make\n{}", who, count(preview.plan.operations.size(), "change"),
+               plan::render(preview.plan.operations));
+  }
+  print_leaving(preview.plan.stays, preview.observed);
 }
 
 }  // namespace
 
-Exit plan(const Options& options) {
-  const auto wanted = desired(options, "plan");
-  if (!wanted) return wanted.error();
+Exit show_plan(const Options& options, std::string_view command, const Wanted& wanted) {
   const auto kernel = RealKernel::open(options.state_dir);
-  if (!kernel) return give_up(options, "plan", kernel.error());
+  if (!kernel) return give_up(options, command, kernel.error());
   const auto ledger = engine::peek_ledger(options.state_dir);
-  if (!ledger) return give_up(options, "plan", ledger.error());
-  const auto preview = engine::Engine(kernel->backends()).preview({wanted->state}, *ledger);
-  if (!preview) return give_up(options, "plan", preview.error());
+  if (!ledger) return give_up(options, command, ledger.error());
+  const auto preview = engine::Engine(kernel->backends())
+                           .preview(goal_of(wanted.desired, options), *ledger);
+  if (!preview) return give_up(options, command, preview.error());
 
-  options.json ? print_json(*wanted, *preview) : print_text(*wanted, *preview);
+  if (options.json) {
+    print_json(document(command), wanted.desired, *preview);
+  } else {
+    print_text(wanted.desired, *preview);
+  }
   if (!preview->refusals.empty()) return Exit::failed;
-  return options.detailed_exitcode && !preview->operations.empty() ? Exit::pending : Exit::done;
+  return options.detailed_exitcode && !preview->plan.operations.empty() ? Exit::pending
+                                                                        : Exit::done;
+}
+
+Exit plan(const Options& options) {
+  const auto wanted = wanted_here(options, "plan");
+  return wanted ? show_plan(options, "plan", *wanted) : wanted.error();
 }
 
 }  // namespace lbctl::cli

@@ -1,11 +1,14 @@
 #include "session.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <chrono>
 
+#include "lbctl/engine/confirmation.hpp"
 #include "lbctl/kernel/facts.hpp"
 #include "lbctl/kernel/xdp.hpp"
+#include "lbctl/plan/render.hpp"
 #include "output.hpp"
 
 namespace lbctl::cli {
@@ -15,31 +18,12 @@ namespace {
 /// How long the peers' Ethernet addresses are waited for: ARP and NDP ask once a second.
 constexpr auto neighbour_patience = std::chrono::milliseconds(1500);
 
-Result<model::NodeFacts> facts_of_node() {
-  auto facts = kernel::read_facts();
-  if (facts) facts->xdp_program = kernel::program_digest();
-  return facts;
-}
+volatile sig_atomic_t stop_signal = 0;
 
-Result<config::Desired> resolve_here(const config::Config& config, const Options& options) {
-  auto facts = facts_of_node();
-  if (!facts) return fail(std::move(facts.error()));
-  const auto node = config::recognise_node(config, options.node, *facts);
-  if (!node) return fail(node.error());
-  auto wanted = config::resolve(config, *node, *facts);
-  if (!wanted) return fail(std::move(wanted.error()));
+constexpr auto lock_patience = std::chrono::seconds(10);
 
-  std::set<model::IpAddress> unknown;
-  for (const auto& address : wanted->neighbours_wanted)
-    if (!facts->neighbours.contains(address)) unknown.insert(address);
-  if (unknown.empty()) return wanted;
-  auto found = kernel::resolve_neighbours(wanted->interface, unknown, neighbour_patience);
-  if (!found) return fail(std::move(found.error()));
-  facts->neighbours.merge(*found);
-  return config::resolve(config, *node, *facts);
-}
+}  // namespace
 
-/// Prints the file's diagnostics; on an error the exit status: nothing was touched.
 std::expected<config::Config, Exit> load(const Options& options, std::string_view command) {
   config::Loaded loaded = config::read_file(options.file);
   for (const auto& diagnostic : loaded.diagnostics)
@@ -58,14 +42,86 @@ std::expected<config::Config, Exit> load(const Options& options, std::string_vie
   return std::unexpected(Exit::bad_file);
 }
 
-}  // namespace
+Result<Here> find_here(const config::Config& config, const Options& options) {
+  auto facts = kernel::read_facts();
+  if (!facts) return fail(std::move(facts.error()));
+  facts->xdp_program = kernel::program_digest();
+  auto node = config::recognise_node(config, options.node, *facts);
+  if (!node) return fail(std::move(node.error()));
+  return Here{std::move(*node), std::move(*facts)};
+}
 
-std::expected<config::Desired, Exit> desired(const Options& options, std::string_view command) {
+engine::DrainPlaces drain_places(const Options& options, const std::string& node) {
+  return {options.state_dir, options.persist_dir, node};
+}
+
+Result<config::Desired> resolve_here(const config::Config& config, Here here,
+                                     std::span<const model::DrainIntent> drains) {
+  auto wanted = config::resolve(config, here.node, here.facts, drains);
+  if (!wanted) return fail(std::move(wanted.error()));
+
+  std::set<model::IpAddress> unknown;
+  for (const auto& address : wanted->neighbours_wanted)
+    if (!here.facts.neighbours.contains(address)) unknown.insert(address);
+  if (unknown.empty()) return wanted;
+  auto found = kernel::resolve_neighbours(wanted->interface, unknown, neighbour_patience);
+  if (!found) return fail(std::move(found.error()));
+  here.facts.neighbours.merge(*found);
+  return config::resolve(config, here.node, here.facts, drains);
+}
+
+std::expected<Wanted, Exit> wanted_here(const Options& options, std::string_view command) {
   const auto config = load(options, command);
   if (!config) return std::unexpected(config.error());
-  auto wanted = resolve_here(*config, options);
-  if (!wanted) return std::unexpected(give_up(options, command, wanted.error()));
-  return std::move(*wanted);
+  auto here = find_here(*config, options);
+  if (!here) return std::unexpected(give_up(options, command, here.error()));
+  auto drains = engine::read_drains(drain_places(options, here->node));
+  if (!drains) return std::unexpected(give_up(options, command, drains.error()));
+  auto desired = resolve_here(*config, std::move(*here), *drains);
+  if (!desired) return std::unexpected(give_up(options, command, desired.error()));
+  return Wanted{std::move(*desired), std::move(*drains)};
+}
+
+engine::Goal goal_of(const config::Desired& desired, const Options& options) {
+  engine::Goal goal{.want = desired.state, .asked = desired.drains};
+  if (options.no_drain) {
+    goal.patience.reset();
+  } else {
+    goal.patience = desired.patience;
+  }
+  goal.adopt = options.adopt;
+  return goal;
+}
+
+Result<Session> Session::open(const Options& options) {
+  auto kernel = RealKernel::open(options.state_dir);
+  if (!kernel) return fail(std::move(kernel.error()));
+  auto state = engine::StateDir::open(options.state_dir);
+  if (!state) return fail(std::move(state.error()));
+  auto lock = state->lock(lock_patience, [](const std::string& holder) {
+    fmt::print(stderr, "lbctl: waiting for another lbctl (pid {}) to finish\n", holder);
+  });
+  if (!lock) return fail(std::move(lock.error()));
+  const auto waiting = engine::tell_confirmation(state->store(), engine::Word::ask);
+  if (!waiting) return fail(waiting.error());
+  if (*waiting)
+    return fail(Error(Errc::busy, fmt::format("an apply waits to be confirmed, {} more",
+                                              plan::duration(**waiting)))
+                    .with_hint("keep it: lbctl confirm; or wait until it is reverted"));
+  return Session{std::move(*kernel), std::move(*state), std::move(*lock)};
+}
+
+void listen_for_stop() {
+  struct sigaction action{};
+  action.sa_handler = [](int) { stop_signal = 1; };
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP})
+    ::sigaction(number, &action, nullptr);
+}
+
+bool stop_asked() {
+  return stop_signal != 0;
 }
 
 }  // namespace lbctl::cli

@@ -8,15 +8,40 @@
 
 #include "lbctl/config/read.hpp"
 #include "lbctl/config/resolve.hpp"
+#include "lbctl/engine/drain_list.hpp"
 #include "lbctl/engine/engine.hpp"
 #include "lbctl/kernel/xdp.hpp"
 #include "options.hpp"
 
 namespace lbctl::cli {
 
-/// Reads the file, finds out which node this is, and resolves its state; peers' Ethernet
-/// addresses that the kernel does not know yet are asked for. Says itself what goes wrong.
-std::expected<config::Desired, Exit> desired(const Options& options, std::string_view command);
+/// Reads the file. Prints its diagnostics; on an error the exit status: nothing was touched.
+std::expected<config::Config, Exit> load(const Options& options, std::string_view command);
+
+/// Which node of the file this is, and what the machine told.
+struct Here {
+  std::string node;
+  model::NodeFacts facts;
+};
+Result<Here> find_here(const config::Config& config, const Options& options);
+
+engine::DrainPlaces drain_places(const Options& options, const std::string& node);
+
+/// What the node should hold, drains included; peers' Ethernet addresses that the kernel does not
+/// know yet are asked for.
+Result<config::Desired> resolve_here(const config::Config& config, Here here,
+                                     std::span<const model::DrainIntent> drains);
+
+/// What a command that only looks needs: the file, the node, its drains. Says itself what goes
+/// wrong.
+struct Wanted {
+  config::Desired desired;
+  engine::DrainList drains;
+};
+std::expected<Wanted, Exit> wanted_here(const Options& options, std::string_view command);
+
+/// The goal of `apply` here.
+engine::Goal goal_of(const config::Desired& desired, const Options& options);
 
 /// The real backends, in the order in which they are observed.
 class RealKernel {
@@ -30,5 +55,22 @@ class RealKernel {
   std::optional<kernel::XdpPlace> xdp_place_;
   std::vector<std::unique_ptr<kernel::Backend>> backends_;
 };
+
+/// The kernel and the state directory, under its lock: for commands that change something.
+struct Session {
+  RealKernel kernel;
+  engine::StateDir state;
+  engine::Lock lock;
+  /// Fails while a change waits for its confirmation.
+  static Result<Session> open(const Options& options);
+  engine::Engine engine() const { return engine::Engine(kernel.backends()); }
+};
+
+/// What `plan` says of it.
+Exit show_plan(const Options& options, std::string_view command, const Wanted& wanted);
+
+/// SIGINT, SIGTERM and SIGHUP let the run of operations under way finish; then stop_asked().
+void listen_for_stop();
+bool stop_asked();
 
 }  // namespace lbctl::cli

@@ -78,6 +78,32 @@ void endpoints(std::string& out, const MptcpState& mptcp) {
     section.line(fmt::format("{}  id {} {}", key.text(), endpoint.id, endpoint.text()));
 }
 
+void drains(std::string& out, const engine::DrainList& list, UnixTime now) {
+  Section section(out, "drains asked for (until undrain)");
+  for (const DrainIntent& intent : list) {
+    std::string text = "server " + intent.server;
+    if (intent.service) text += " in service " + *intent.service;
+    text += fmt::format("  since {}", plan::duration(number(now) - number(intent.since)));
+    if (intent.until != 0) text += fmt::format(", until {} connections", intent.until);
+    if (intent.persistent) text += ", also after a reboot";
+    section.line(text);
+  }
+}
+
+Json drains_json(const engine::DrainList& list) {
+  Json out = Json::array();
+  for (const DrainIntent& intent : list) {
+    Json entry{{"server", intent.server}};
+    if (intent.service) entry["service"] = *intent.service;
+    entry["since"] = number(intent.since);
+    if (intent.seconds) entry["seconds"] = *intent.seconds;
+    entry["until"] = intent.until;
+    entry["persistent"] = intent.persistent;
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
 void foreign(std::string& out, const NodeState& state) {
   Section section(out, "foreign (never touched)");
   for (const auto& [key, service] : state.ipvs)
@@ -168,7 +194,9 @@ Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpCounters>
 }  // namespace
 
 std::string status_text(const engine::Preview& preview,
-                        const std::optional<kernel::XdpCounters>& counters) {
+                        const std::optional<kernel::XdpCounters>& counters,
+                        const engine::DrainList& drain_list) {
+  const UnixTime now = engine::Engine::system_time();
   std::string out;
   const NodeState& ours = preview.split.ours;
   services(out, ours.ipvs, preview.observed.ipvs_counters);
@@ -178,8 +206,13 @@ std::string status_text(const engine::Preview& preview,
     addresses.line(key.text());
   endpoints(out, ours.mptcp);
   steering(out, ours.xdp, counters);
+  drains(out, drain_list, now);
+  Section leaving(out, "on its way out");
+  for (const std::string& line :
+       plan::render(preview.plan.stays, preview.observed, now))
+    leaving.line(line);
   Section differs(out, "differs from the file (what apply would do)");
-  for (const Operation& operation : preview.operations)
+  for (const Operation& operation : preview.plan.operations)
     differs.line(plan::render_line(operation));
   Section refused(out, "in the way (apply would refuse)");
   for (const Error& refusal : preview.refusals)
@@ -188,12 +221,12 @@ std::string status_text(const engine::Preview& preview,
   return out;
 }
 
-Json status_json(const engine::Preview& preview,
-                 const std::optional<kernel::XdpCounters>& counters) {
+Json status_json(const engine::Preview& preview, const std::optional<kernel::XdpCounters>& counters,
+                 const engine::DrainList& drain_list) {
   const NodeState& ours = preview.split.ours;
   const NodeState& others = preview.split.foreign;
   Json out;
-  out["result"] = preview.operations.empty() ? "matches" : "differs";
+  out["result"] = preview.plan.operations.empty() ? "matches" : "differs";
   out["services"] = services_json(ours.ipvs, preview.observed.ipvs_counters);
   out["signal_addresses"] = signals_json(ours.nft);
   out["addresses"] = Json::array();
@@ -202,7 +235,10 @@ Json status_json(const engine::Preview& preview,
         {{"address", key.address.text()}, {"prefix", key.prefix}, {"interface", key.device}});
   out["endpoints"] = endpoints_json(ours.mptcp);
   out["steering"] = steering_json(ours.xdp, counters);
-  out["differences"] = plan::to_json(preview.operations);
+  out["drains"] = drains_json(drain_list);
+  out["leaving"] =
+      plan::to_json(preview.plan.stays, preview.observed, engine::Engine::system_time());
+  out["differences"] = plan::to_json(preview.plan.operations);
   out["refusals"] = Json::array();
   for (const Error& refusal : preview.refusals)
     out["refusals"].push_back(to_json(refusal));

@@ -38,6 +38,7 @@ std::string_view name(Protocol protocol) {
 namespace {
 
 constexpr std::uint32_t longest_persistence = 31 * 24 * 3600;  // as ipvsadm(8) allows
+constexpr std::uint32_t longest_drain = 7 * 24 * 3600;
 constexpr std::int64_t largest_id = INT64_MAX;                 // model::ServerId
 constexpr std::uint32_t largest_limit = 8;                     // MPTCP_PM_ADDR_MAX
 constexpr std::int64_t largest_config = 6;                     // 0b111 is never routable
@@ -311,6 +312,16 @@ void decode_limits(const Member& entry, Draft& out, Report& report) {
   out.limits = limits;
 }
 
+void decode_drain(const Node& table, model::Patience& out, Report& report) {
+  const auto seconds = [&](std::string_view key, std::uint32_t& value) {
+    if (const Member* found = member(table, key, Kind::text))
+      value = decode_seconds(found->value, longest_drain, report).value_or(value);
+  };
+  seconds("tcp", out.tcp);
+  seconds("udp", out.udp);
+  out.steering = out.udp;
+}
+
 /// The members of a table of named tables that are tables.
 template <class F>
 void each_named(const Node& root, std::string_view key, F&& take) {
@@ -342,6 +353,8 @@ Draft decode(const Node& root, Report& report) {
     out.services.push_back(decode_service(servers, entry, report));
   });
   if (const Member* found = member(root, "mptcp", Kind::table)) decode_limits(*found, out, report);
+  if (const Member* found = member(root, "drain", Kind::table))
+    decode_drain(found->value, out.drain, report);
   return out;
 }
 

@@ -107,6 +107,7 @@ Config to_config(const Draft& draft, const Source& source) {
     out.services.emplace(service.name, to_service(service, source));
   }
   if (draft.limits) out.mptcp_limits = draft.limits->value;
+  out.drain = draft.drain;
   return out;
 }
 

@@ -76,6 +76,7 @@ struct Draft {
   std::vector<DraftServer> servers;
   std::vector<DraftService> services;
   std::optional<Spanned<model::MptcpLimits>> limits;
+  model::Patience drain;
 
   /// Each server once, by name.
   std::map<std::string_view, const DraftServer*> servers_by_name() const;

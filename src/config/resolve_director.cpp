@@ -1,5 +1,7 @@
 // What a director holds: IPVS services, its VIPs, and the way home for the servers' MPTCP signal
 // addresses.
+#include <algorithm>
+
 #include "resolve_parts.hpp"
 
 namespace lbctl::config {
@@ -7,16 +9,36 @@ namespace {
 
 using model::IpAddress;
 
-void add_destinations(model::VirtualService& virtual_service, const Config& config,
-                      const Service& service, model::Family family, model::Port port) {
+/// The intent that takes the server out of the service; the more special one counts.
+const model::DrainIntent* find_drain(std::span<const model::DrainIntent> drains, const std::string& server,
+                              const std::string& service) {
+  const model::DrainIntent* found = nullptr;
+  for (const model::DrainIntent& drain : drains) {
+    if (drain.server != server) continue;
+    if (drain.service == service) return &drain;
+    if (!drain.service) found = &drain;
+  }
+  return found;
+}
+
+void add_destinations(Desired& out, const Config& config, const Service& service,
+                      const model::ServiceKey& key, std::span<const model::DrainIntent> drains) {
+  model::VirtualService& virtual_service = out.state.ipvs[key];
   for (const auto& [name, weight] : service.servers) {
-    const auto address = config.servers.at(name).address_of(family);
+    const auto address = config.servers.at(name).address_of(key.address.family());
     if (!address) continue;  // refused when the file was read
-    virtual_service.destinations[{*address, port}] = {weight, model::Forward::route, 0, 0};
+    const model::DestinationKey to{*address, key.port};
+    if (const model::DrainIntent* intent = find_drain(drains, name, service.name)) {
+      const bool udp = key.protocol == model::L4::udp;
+      out.drains[{key, to}] = intent->drain(udp ? config.drain.udp : config.drain.tcp);
+    } else {
+      virtual_service.destinations[to] = {weight, model::Forward::route, 0, 0};
+    }
   }
 }
 
-void add_services(model::IpvsState& ipvs, const Config& config, const Service& service) {
+void add_services(Desired& out, const Config& config, const Service& service,
+                  std::span<const model::DrainIntent> drains) {
   for (const IpAddress& vip : service.vips) {
     for (const model::Port port : service.ports) {
       for (const Protocol protocol : service.protocols) {
@@ -25,8 +47,9 @@ void add_services(model::IpvsState& ipvs, const Config& config, const Service& s
         virtual_service.flags = service.flags;
         virtual_service.persistence_timeout = service.persistence_timeout;
         virtual_service.persistence_prefix = vip.full_prefix();
-        add_destinations(virtual_service, config, service, vip.family(), port);
-        ipvs[{vip, layer4(protocol), port}] = std::move(virtual_service);
+        const model::ServiceKey key{vip, layer4(protocol), port};
+        out.state.ipvs[key] = std::move(virtual_service);
+        add_destinations(out, config, service, key, drains);
       }
     }
   }
@@ -69,19 +92,26 @@ void add_where_clients_look(model::NodeState& state, const Director& director,
 
 }  // namespace
 
-Desired resolve_director(const Config& config, const Director& director) {
+Desired resolve_director(const Config& config, const Director& director,
+                         std::span<const model::DrainIntent> drains) {
   Desired out;
   out.node = director.name;
   out.role = Role::director;
   out.interface = director.interface;
+  out.patience = config.drain;
 
   for (const auto& [name, service] : config.services) {
-    add_services(out.state.ipvs, config, service);
+    add_services(out, config, service, drains);
     for (const IpAddress& vip : service.vips)
       add_where_clients_look(out.state, director, vip);
   }
   // Without it the clients of a removed server get silence instead of a new connection.
   if (!out.state.ipvs.empty()) out.state.sysctls["net/ipv4/vs/expire_nodest_conn"] = "1";
+  // Without it a persistent client comes back to a server that is drained.
+  if (std::ranges::any_of(config.services, [](const auto& entry) {
+        return entry.second.persistence_timeout != 0;
+      }))
+    out.state.sysctls["net/ipv4/vs/expire_quiescent_template"] = "1";
 
   auto targets = signal_targets(config);
   for (const auto& [signal, target] : targets)

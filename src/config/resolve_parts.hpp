@@ -5,7 +5,8 @@
 
 namespace lbctl::config {
 
-Desired resolve_director(const Config& config, const Director& director);
+Desired resolve_director(const Config& config, const Director& director,
+                         std::span<const model::DrainIntent> drains);
 Desired resolve_server(const Config& config, const Server& server, const model::NodeFacts& facts);
 
 /// A host address of lbctl's own on `device`.

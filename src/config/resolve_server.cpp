@@ -93,6 +93,7 @@ Desired resolve_server(const Config& config, const Server& server, const model::
   out.node = server.name;
   out.role = Role::real_server;
   out.interface = server.interface;
+  out.patience = config.drain;
 
   const std::vector<const Service*> services = services_of(config, server);
   if (services.empty()) {

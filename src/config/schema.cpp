@@ -49,6 +49,9 @@ constexpr std::array keys = {
     KeySpec{"mptcp", Shape::table},
     KeySpec{"mptcp.subflows", Shape::whole},
     KeySpec{"mptcp.add_addr_accepted", Shape::whole},
+    KeySpec{"drain", Shape::table},
+    KeySpec{"drain.tcp", Shape::duration},
+    KeySpec{"drain.udp", Shape::duration},
 };
 
 constexpr std::array later = {
@@ -207,6 +210,8 @@ class ShapeCheck {
                 "cid = { scheme = \"quic-lb\", config = 0, id_length = 2, nonce_length = 6 }"},
         Example{"scheme", "scheme = \"quic-lb\""},
         Example{"join_only", "join_only = true"},
+        Example{"tcp", "tcp = \"5m\""},
+        Example{"udp", "udp = \"2m\""},
     };
     const auto found = std::ranges::find(examples, key, &Example::key);
     return found == examples.end() || (key == "servers" && spec.shape == Shape::table)

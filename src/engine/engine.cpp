@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <span>
 
@@ -26,9 +27,9 @@ void refuse_missing(const NodeState& want, const NodeState& observed, std::vecto
 }
 
 /// The ledger after the work: only what the kernel really has.
-void write_settled(const Ledger& claimed, const Goal& goal, const NodeState& observed,
+void write_settled(const Ledger& claimed, const NodeState& end, const NodeState& observed,
                    StateDir& state, Report& report) {
-  const Ledger settled = settle(claimed, goal.want, observed);
+  const Ledger settled = settle(claimed, end, observed);
   Result<> written;
   if (settled == Ledger{}) {
     written = state.remove_ledger();
@@ -42,81 +43,180 @@ plan::Before before_of(const Ledger& ledger) {
   return {ledger.sysctls, ledger.limits};
 }
 
+bool takes_away(const Operation& operation) {
+  return operation.phase > Phase::drain_ipvs;
+}
+
 }  // namespace
+
+Goal nothing_left() {
+  return {.want = {}, .removal = Reason::going_down, .patience = std::nullopt, .asked = {}};
+}
+
+Goal as_before(const Split& split, const Ledger& ledger, const NodeState& next) {
+  Goal out{.want = split.ours, .removal = Reason::reverting};
+  out.patience->steering = 0;  // nobody relies on it yet
+  // Settings of the whole namespace that were nobody's go back to what the ledger found.
+  std::erase_if(out.want.sysctls,
+                [&](const auto& entry) { return !ledger.sysctls.contains(entry.first); });
+  if (!ledger.limits) out.want.mptcp.limits.reset();
+  out.want.nft.intact = true;
+  // A program that was replaced is gone; the new one reads the same tables.
+  for (auto& [device, attachment] : out.want.xdp.attachments)
+    if (const auto it = next.xdp.attachments.find(device); it != next.xdp.attachments.end())
+      attachment = it->second;
+  for (auto& [key, settings] : out.want.addresses)
+    settings.announce = key.device != "lo";
+  return out;
+}
+
+UnixTime Engine::system_time() {
+  return UnixTime{std::chrono::duration_cast<std::chrono::seconds>(
+                      std::chrono::system_clock::now().time_since_epoch())
+                      .count()};
+}
 
 kernel::Backend* Engine::backend_for(Subsystem subsystem) const {
   const auto it = std::ranges::find(backends_, subsystem, &kernel::Backend::subsystem);
   return it == backends_.end() ? nullptr : *it;
 }
 
-Result<Observed> Engine::observe(const Scope& scope) {
-  Observed out;
+Result<> Engine::observe(const Scope& scope, Observed& out) {
   for (kernel::Backend* backend : backends_)
-    if (auto read = backend->observe(scope, out); !read) return fail(std::move(read.error()));
-  return out;
+    if (auto read = backend->observe(scope, out); !read) return read;
+  return {};
 }
 
 Result<Preview> Engine::preview(const Goal& goal, const Ledger& ledger) {
-  auto observed = observe(scope_of(goal.want, ledger));
-  if (!observed) return fail(std::move(observed.error()));
   Preview out;
-  out.observed = std::move(*observed);
+  if (auto read = observe(scope_of(goal.want, ledger), out.observed); !read)
+    return fail(std::move(read.error()));
   out.split = split(out.observed.state, ledger);
+  if (goal.adopt) out.adopted = adopt(goal.want, out.split);
+  if (auto used = plan::addresses_to_count(goal.want, out.split.ours); !used.empty()) {
+    const Scope scope{.sysctls = {}, .addresses = false, .sockets = std::move(used)};
+    if (auto read = observe(scope, out.observed); !read) return fail(std::move(read.error()));
+  }
   out.refusals = conflicts(goal.want, out.split);
   refuse_missing(goal.want, out.observed.state, out.refusals);
-  out.operations = plan::diff(goal.want, out.split.ours, before_of(ledger), goal.removal);
+  out.plan = plan::make({.want = goal.want,
+                         .have = out.split.ours,
+                         .observed = out.observed,
+                         .before = before_of(ledger),
+                         .removal = goal.removal,
+                         .recorded = ledger.leaving,
+                         .asked = goal.asked,
+                         .patience = goal.patience,
+                         .now = clock_()});
   return out;
 }
 
-Result<Report> Engine::apply(const Goal& goal, StateDir& state, const std::function<bool()>& stop) {
-  auto ledger = state.read_ledger();
-  if (!ledger) return fail(std::move(ledger.error()));
+Result<Report> Engine::apply(const Goal& goal, StateDir& state, const Stop& stop) {
+  const auto ledger = state.read_ledger();
+  if (!ledger) return fail(ledger.error());
   auto before = preview(goal, *ledger);
   if (!before) return fail(std::move(before.error()));
   Report report;
-  report.operations = std::move(before->operations);
+  report.adopted = before->adopted;
   if (!before->refusals.empty()) {
+    report.operations = std::move(before->plan.operations);
     report.refusals = std::move(before->refusals);
     return report;
   }
 
-  const Ledger claimed = claim(*ledger, goal.want, before->observed.state);
+  Ledger claimed = claim(*ledger, goal.want, before->observed.state);
+  claimed.leaving = before->plan.leaving;
   if (claimed != *ledger)
     if (auto written = state.write_ledger(claimed); !written)
       return fail(std::move(written.error()).during("nothing was changed"));
-  if (report.operations.empty()) {
-    write_settled(claimed, goal, before->observed.state, state, report);
+  if (before->plan.operations.empty()) {
+    write_settled(claimed, before->plan.end, before->observed.state, state, report);
+    report.stays = std::move(before->plan.stays);
+    report.figures = std::move(before->observed);
     return report;
   }
-  execute(report, stop);
 
-  auto after = preview(goal, claimed);
-  if (!after) {
-    if (!report.error) report.error = std::move(after.error()).during("read back");
-    return report;
+  const Goal back = as_before(before->split, *ledger, goal.want);
+  carry_out(goal, claimed, *before, report, stop);
+  const bool failed = report.error && report.done < report.operations.size();
+  if (failed && !stop() && !takes_away(report.operations[report.done])) {
+    revert(back, claimed, report);
+    verify(back, claimed, *before, state, report);
+  } else {
+    verify(goal, claimed, *before, state, report);
   }
-  if (!report.error) report.still_differs = std::move(after->operations);
-  write_settled(claimed, goal, after->observed.state, state, report);
   return report;
 }
 
-void Engine::execute(Report& report, const std::function<bool()>& stop) {
-  const std::span<const Operation> all = report.operations;
+void Engine::carry_out(const Goal& goal, const Ledger& claimed, Preview& preview, Report& report,
+                       const Stop& stop) {
+  report.operations = preview.plan.operations;
+  const std::size_t first = preview.plan.first;
+  execute(report, first, stop);
+  if (report.error || first == report.operations.size()) return;
+  if (first != 0) {
+    // Connections may have begun between the first count and the moment when weights went to 0.
+    auto again = this->preview(goal, claimed);
+    if (!again) {
+      report.error = std::move(again.error()).during("count the connections again");
+      return;
+    }
+    report.operations.resize(first);
+    std::ranges::copy(again->plan.operations, std::back_inserter(report.operations));
+    if (report.operations.size() < preview.plan.operations.size())
+      report.notes.emplace_back(
+          "connections began while this was at work; what they use stays and drains");
+    preview = std::move(*again);
+  }
+  execute(report, report.operations.size(), stop);
+}
+
+void Engine::revert(const Goal& goal, const Ledger& claimed, Report& report) {
+  auto preview = this->preview(goal, claimed);
+  if (!preview) {
+    report.revert_error = std::move(preview.error());
+    return;
+  }
+  Report reverting;
+  carry_out(goal, claimed, *preview, reverting, [] { return false; });
+  report.revert_error = std::move(reverting.error);
+  reverting.operations.resize(reverting.done);
+  report.reverted = std::move(reverting.operations);
+  std::ranges::move(reverting.notes, std::back_inserter(report.notes));
+}
+
+void Engine::verify(const Goal& goal, const Ledger& claimed, const Preview& preview,
+                    StateDir& state, Report& report) {
+  Observed after;
+  if (auto read = observe(scope_of(goal.want, claimed), after); !read) {
+    if (!report.error) report.error = std::move(read.error()).during("read back");
+    return;
+  }
+  if (!report.error)
+    report.still_differs = plan::diff(preview.plan.end, split(after.state, claimed).ours,
+                                      before_of(claimed), goal.removal);
+  write_settled(claimed, report.error ? goal.want : preview.plan.end, after.state, state, report);
+  report.stays = preview.plan.stays;
+  report.figures = std::move(after);
+}
+
+void Engine::execute(Report& report, std::size_t end, const Stop& stop) {
+  const std::span<const Operation> all = std::span(report.operations).first(end);
   while (report.done < all.size() && !report.error) {
     if (stop()) {
       report.error = Error(Errc::system, "stopped by a signal").with_hint("run it again to go on");
       return;
     }
     const Subsystem subsystem = subsystem_of(all[report.done].action);
-    std::size_t end = report.done;
-    while (end < all.size() && subsystem_of(all[end].action) == subsystem)
-      ++end;
+    std::size_t run_end = report.done;
+    while (run_end < all.size() && subsystem_of(all[run_end].action) == subsystem)
+      ++run_end;
     kernel::Backend* backend = backend_for(subsystem);
     if (backend == nullptr) {
       report.error = Error(Errc::unsupported, fmt::format("no backend for {}", name(subsystem)));
       return;
     }
-    auto outcome = backend->execute(all.subspan(report.done, end - report.done));
+    auto outcome = backend->execute(all.subspan(report.done, run_end - report.done));
     report.done += outcome.done;
     std::ranges::move(outcome.notes, std::back_inserter(report.notes));
     report.error = std::move(outcome.error);

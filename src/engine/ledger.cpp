@@ -28,6 +28,10 @@ IpAddress address_in(const ordered_json& json) {
   return *address;
 }
 
+Port port_in(const ordered_json& json) {
+  return Port{json.at("port").get<std::uint16_t>()};
+}
+
 ServiceKey service_in(const ordered_json& json) {
   ServiceKey key{.address = address_in(json)};
   if (json.contains("fwmark")) {
@@ -35,8 +39,58 @@ ServiceKey service_in(const ordered_json& json) {
     return key;
   }
   key.protocol = json.at("protocol").get<std::string>() == name(L4::udp) ? L4::udp : L4::tcp;
-  key.port = Port{json.at("port").get<std::uint16_t>()};
+  key.port = port_in(json);
   return key;
+}
+
+template <class Map, class ToKey>
+ordered_json to_json(const Map& deadlines, ToKey to_key) {
+  auto out = ordered_json::array();
+  for (const auto& [key, deadline] : deadlines) {
+    ordered_json entry = to_key(key);
+    entry["deadline"] = number(deadline);
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
+ordered_json to_json(const Leaving& leaving) {
+  ordered_json out;
+  out["destinations"] = ordered_json::array();
+  for (const auto& [id, drain] : leaving.destinations)
+    out["destinations"].push_back({{"service", to_json(id.service)},
+                                   {"address", id.key.address.text()},
+                                   {"port", number(id.key.port)},
+                                   {"deadline", number(drain.deadline)},
+                                   {"until", drain.until},
+                                   {"asked", drain.asked}});
+  out["addresses"] = to_json(leaving.addresses, [](const IpAddress& address) {
+    return ordered_json{{"address", address.text()}};
+  });
+  out["steered"] = to_json(leaving.steered, [](const SteeredKey& key) {
+    return ordered_json{{"address", key.address.text()}, {"port", number(key.port)}};
+  });
+  out["server_ids"] = to_json(leaving.server_ids,
+                              [](ServerId id) { return ordered_json{{"id", number(id)}}; });
+  return out;
+}
+
+UnixTime deadline_in(const ordered_json& json) {
+  return UnixTime{json.at("deadline").get<std::int64_t>()};
+}
+
+Leaving leaving_in(const ordered_json& json) {
+  Leaving out;
+  for (const auto& entry : json.at("destinations"))
+    out.destinations[{service_in(entry.at("service")), {address_in(entry), port_in(entry)}}] = {
+        deadline_in(entry), entry.at("until").get<std::uint32_t>(), entry.at("asked").get<bool>()};
+  for (const auto& entry : json.at("addresses"))
+    out.addresses[address_in(entry)] = deadline_in(entry);
+  for (const auto& entry : json.at("steered"))
+    out.steered[{address_in(entry), port_in(entry)}] = deadline_in(entry);
+  for (const auto& entry : json.at("server_ids"))
+    out.server_ids[ServerId{entry.at("id").get<std::uint64_t>()}] = deadline_in(entry);
+  return out;
 }
 
 Ledger ledger_in(const ordered_json& json) {
@@ -53,6 +107,7 @@ Ledger ledger_in(const ordered_json& json) {
                              json.at("limits").at("add_addr_accepted").get<std::uint32_t>()};
   out.nft = json.at("nft").get<bool>();
   out.xdp = json.at("xdp").get<bool>();
+  if (json.contains("leaving")) out.leaving = leaving_in(json.at("leaving"));
   return out;
 }
 
@@ -73,6 +128,7 @@ std::string to_text(const Ledger& ledger) {
                       {"add_addr_accepted", ledger.limits->add_addr_accepted}};
   json["nft"] = ledger.nft;
   json["xdp"] = ledger.xdp;
+  if (!ledger.leaving.empty()) json["leaving"] = to_json(ledger.leaving);
   return json.dump(1) + "\n";
 }
 

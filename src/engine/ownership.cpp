@@ -24,6 +24,37 @@ Split split(const NodeState& observed, const Ledger& ledger) {
   return out;
 }
 
+namespace {
+
+/// Moves what is equal in `want` from one map to the other; `tell` hears of it.
+template <class Map, class Equal, class Tell>
+void move_equal(const Map& want, Map& from, Map& to, Equal equal, Tell tell) {
+  for (const auto& [key, wanted] : want) {
+    const auto it = from.find(key);
+    if (it == from.end() || !equal(wanted, it->second)) continue;
+    tell(key);
+    to.insert(from.extract(it));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> adopt(const NodeState& want, Split& split) {
+  std::vector<std::string> out;
+  NodeState& ours = split.ours;
+  NodeState& foreign = split.foreign;
+  const auto same = [](const auto& a, const auto& b) { return a == b; };
+  move_equal(want.ipvs, foreign.ipvs, ours.ipvs, same,
+             [&](const ServiceKey& key) { out.push_back("ipvs " + key.text()); });
+  move_equal(want.mptcp.endpoints, foreign.mptcp.endpoints, ours.mptcp.endpoints, same,
+             [&](const EndpointKey& key) { out.push_back("mptcp endpoint " + key.text()); });
+  move_equal(
+      want.addresses, foreign.addresses, ours.addresses,
+      [](const AddressSettings&, const AddressSettings&) { return true; },
+      [&](const AddressKey& key) { out.push_back("address " + key.text()); });
+  return out;
+}
+
 std::vector<Error> conflicts(const NodeState& want, const Split& split) {
   std::vector<Error> out;
   const auto clash = [&](const std::string& object, std::string hint) {
@@ -34,7 +65,8 @@ std::vector<Error> conflicts(const NodeState& want, const Split& split) {
   for (const auto& [key, service] : want.ipvs)
     if (split.foreign.ipvs.contains(key))
       clash("IPVS service " + key.text(),
-            "remove it (ipvsadm -D), or take the service out of the file");
+            "remove it (ipvsadm -D), or take the service out of the file; one that is exactly as "
+            "the file wants it is taken over by lbctl apply --adopt");
   for (const auto& [key, endpoint] : want.mptcp.endpoints)
     if (split.foreign.mptcp.endpoints.contains(key))
       clash(
@@ -77,6 +109,28 @@ Ledger claim(const Ledger& ledger, const NodeState& want, const NodeState& obser
   return out;
 }
 
+namespace {
+
+/// What is on its way out and has not gone yet.
+void settle(Leaving& leaving, const NodeState& observed) {
+  std::erase_if(leaving.destinations, [&](const auto& entry) {
+    const auto service = observed.ipvs.find(entry.first.service);
+    return service == observed.ipvs.end() ||
+           !service->second.destinations.contains(entry.first.key);
+  });
+  std::set<IpAddress> standing;
+  for (const auto& [key, settings] : observed.addresses)
+    standing.insert(key.address);
+  std::erase_if(leaving.addresses,
+                [&](const auto& entry) { return !standing.contains(entry.first); });
+  std::erase_if(leaving.steered,
+                [&](const auto& entry) { return !observed.xdp.services.contains(entry.first); });
+  std::erase_if(leaving.server_ids,
+                [&](const auto& entry) { return !observed.xdp.servers.contains(entry.first); });
+}
+
+}  // namespace
+
 Ledger settle(const Ledger& ledger, const NodeState& want, const NodeState& observed) {
   Ledger out = ledger;
   std::erase_if(out.services, [&](const ServiceKey& key) { return !observed.ipvs.contains(key); });
@@ -88,6 +142,7 @@ Ledger settle(const Ledger& ledger, const NodeState& want, const NodeState& obse
     return now == observed.sysctls.end() || now->second == entry.second;
   });
   if (out.limits && !want.mptcp.limits && out.limits == observed.mptcp.limits) out.limits.reset();
+  settle(out.leaving, observed);
   out.nft = observed.nft.forward.has_value();
   out.xdp = !observed.xdp.attachments.empty() || !observed.xdp.services.empty() ||
             !observed.xdp.servers.empty();

@@ -4,11 +4,17 @@
 
 #include <algorithm>
 
+#include "lbctl/model/leaving.hpp"
+
 namespace lbctl::model {
 
 std::string ServiceKey::text() const {
   if (fwmark != 0) return fmt::format("fwmark {} {}", fwmark, name(address.family()));
   return fmt::format("{} {}", name(protocol), endpoint_text(address, port));
+}
+
+std::string DestinationId::text() const {
+  return fmt::format("{} -> {}", service.text(), key.text());
 }
 
 std::string_view name(Forward forward) {

@@ -30,6 +30,14 @@ std::string_view name(Reason reason) {
       return "not_in_file";
     case Reason::going_down:
       return "going_down";
+    case Reason::draining:
+      return "draining";
+    case Reason::drain_asked:
+      return "drain_asked";
+    case Reason::deadline:
+      return "deadline";
+    case Reason::reverting:
+      return "reverting";
   }
   return "unknown";
 }

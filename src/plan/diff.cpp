@@ -70,11 +70,21 @@ void diff_destinations(const ServiceKey& key, const VirtualService& want,
       },
       [&](const DestinationKey& k, const Destination& to, const Destination& from) {
         if (to == from) return;
-        out.push_back({Phase::add_ipvs, EditDestination{key, k, from, to}, Reason::differs});
+        const bool drains = number(to.weight) == 0 && number(from.weight) != 0;
+        out.push_back({drains ? Phase::drain_ipvs : Phase::add_ipvs,
+                       EditDestination{key, k, from, to}, Reason::differs});
       },
       [&](const DestinationKey& k, const Destination&) {
         out.push_back({Phase::remove_ipvs, RemoveDestination{key, k}, removal});
       });
+}
+
+/// Taking the fallback flag away: as long as a destination of weight 0 is there, the schedulers
+/// that hash need it.
+bool ends_fallback(const VirtualService& from, const VirtualService& to) {
+  VirtualService with = from;
+  with.flags.sched1 = false;
+  return from.flags.sched1 && with.same_settings(to);
 }
 
 }  // namespace
@@ -88,10 +98,12 @@ void diff_ipvs(const IpvsState& want, const IpvsState& have, Reason removal, Ope
         diff_destinations(key, service, {}, removal, out);
       },
       [&](const ServiceKey& key, const VirtualService& to, const VirtualService& from) {
+        const bool last = ends_fallback(from, to);
+        if (last) diff_destinations(key, to, from, removal, out);
         if (!to.same_settings(from))
-          out.push_back({Phase::add_ipvs, EditService{key, settings_of(from), settings_of(to)},
-                         Reason::differs});
-        diff_destinations(key, to, from, removal, out);
+          out.push_back({last ? Phase::remove_ipvs : Phase::add_ipvs,
+                         EditService{key, settings_of(from), settings_of(to)}, Reason::differs});
+        if (!last) diff_destinations(key, to, from, removal, out);
       },
       [&](const ServiceKey& key, const VirtualService&) {
         out.push_back({Phase::remove_ipvs, RemoveService{key}, removal});
@@ -147,7 +159,10 @@ void diff_addresses(const std::map<AddressKey, AddressSettings>& want,
       [&](const AddressKey& key, const AddressSettings& settings) {
         out.push_back({Phase::add_address, AddAddress{key, settings}, Reason::not_in_kernel});
       },
-      [](const AddressKey&, const AddressSettings&, const AddressSettings&) {},
+      [&](const AddressKey& key, const AddressSettings& to, const AddressSettings& from) {
+        if (to == from) return;
+        out.push_back({Phase::add_address, AddAddress{key, to, true}, Reason::differs});
+      },
       [&](const AddressKey& key, const AddressSettings&) {
         out.push_back({Phase::remove_address, RemoveAddress{key}, removal});
       });

@@ -113,6 +113,7 @@ struct ToLine {
     return {'-', "signal " + a.signal.text(), "", ""};
   }
   Line operator()(const AddAddress& a) const {
+    if (a.stands) return {'~', a.key.text(), "", "marked as lbctl's"};
     return {'+', a.key.text(), "", a.settings.announce ? "announced" : ""};
   }
   Line operator()(const RemoveAddress& a) const { return {'-', a.key.text(), "", ""}; }
@@ -144,12 +145,20 @@ struct ToLine {
   Line operator()(const DetachXdp& a) const { return {'-', "program dev " + a.device, "", ""}; }
 };
 
-std::string_view why_removed(Reason why) {
+std::string_view why_text(Reason why) {
   switch (why) {
     case Reason::not_in_file:
       return "not in the file";
     case Reason::going_down:
       return "going down";
+    case Reason::draining:
+      return "while servers drain";
+    case Reason::drain_asked:
+      return "drain asked for";
+    case Reason::deadline:
+      return "the time to drain is over";
+    case Reason::reverting:
+      return "as it was before";
     case Reason::not_in_kernel:
     case Reason::differs:
       return "";  // said by the symbol
@@ -172,7 +181,14 @@ std::string render_line(const Operation& operation) {
   } else if (!line.to.empty()) {
     out += "  " + line.to;
   }
-  if (const auto why = why_removed(operation.why); !why.empty()) out += fmt::format("  ({})", why);
+  std::string remark(why_text(operation.why));
+  if (operation.connections != 0) {
+    if (!remark.empty()) remark += "; ";
+    remark += fmt::format("{} {} {}", operation.connections,
+                          operation.connections == 1 ? "connection" : "connections",
+                          line.symbol == '-' ? "cut off" : "to drain");
+  }
+  if (!remark.empty()) out += fmt::format("  ({})", remark);
   return out;
 }
 
@@ -194,6 +210,9 @@ nlohmann::ordered_json to_json(std::span<const Operation> operations) {
     if (!line.from.empty()) entry["from"] = line.setting + line.from;
     if (!line.to.empty()) entry["to"] = line.setting + line.to;
     entry["reason"] = name(operation.why);
+    if (operation.connections != 0)
+      entry["disruption"] = {{"connections", operation.connections},
+                             {"effect", line.symbol == '-' ? "cut" : "drain"}};
     out.push_back(std::move(entry));
   }
   return out;

@@ -81,6 +81,7 @@ struct Perform {
     return erase(state.nft.forward->addresses, a.signal);
   }
   Result<> operator()(const AddAddress& a) const {
+    if (a.stands) return replace(state.addresses, a.key, a.settings);
     return insert(state.addresses, a.key, a.settings);
   }
   Result<> operator()(const RemoveAddress& a) const { return erase(state.addresses, a.key); }

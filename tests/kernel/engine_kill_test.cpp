@@ -80,7 +80,7 @@ struct Node {
     auto kernel = cli::RealKernel::open(temp.path);
     auto state = engine::StateDir::open(temp.path);
     auto report = engine::Engine(kernel->backends())
-                      .apply({model::NodeState{}, model::Reason::going_down}, *state, never);
+                      .apply(engine::nothing_left(), *state, never);
     REQUIRE(report);
     return std::move(*report);
   }
@@ -147,7 +147,7 @@ void kill_everywhere(const std::string& name) {
     node.check_ledger();
     // A down has fewer operations than an apply (a service goes as a whole), so the last rounds
     // find it complete.
-    (void)node.killed_at(n, {model::NodeState{}, model::Reason::going_down});
+    (void)node.killed_at(n, engine::nothing_left());
     CHECK(node.down().ok());
     CHECK(node.dump() == before);
     CHECK(*engine::peek_ledger(node.temp.path) == engine::Ledger{});

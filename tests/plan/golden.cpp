@@ -11,7 +11,7 @@
 #include "lbctl/config/read.hpp"
 #include "lbctl/config/resolve.hpp"
 #include "lbctl/engine/ownership.hpp"
-#include "lbctl/plan/diff.hpp"
+#include "lbctl/plan/plan.hpp"
 #include "lbctl/plan/render.hpp"
 #include "observed.hpp"
 
@@ -42,7 +42,18 @@ std::string plan_of(const std::filesystem::path& dir) {
   for (const Error& refusal : engine::conflicts(wanted->state, split))
     out += fmt::format("refused: {}\n", refusal.text());
   const plan::Before before{observed.ledger.sysctls, observed.ledger.limits};
-  return out + plan::render(plan::diff(wanted->state, split.ours, before));
+  const model::Observed seen{observed.state, observed.counters, observed.sockets};
+  const auto made = plan::make({.want = wanted->state,
+                                .have = split.ours,
+                                .observed = seen,
+                                .before = before,
+                                .recorded = observed.ledger.leaving,
+                                .asked = {},
+                                .now = observed.now});
+  out += plan::render(made.operations);
+  for (const std::string& line : plan::render(made.stays, seen, observed.now))
+    out += "on its way out: " + line + "\n";
+  return out;
 }
 
 }  // namespace

@@ -46,6 +46,10 @@ void read_ipvs(const toml::value& entry, ObservedFile& out) {
   service.persistence_prefix = key.address.full_prefix();
   for (const auto& [address, weight] : dictionary<std::uint16_t>(entry, "destinations"))
     service.destinations[{ip(address), key.port}] = {.weight = Weight{weight}};
+  for (const auto& [address, active] : dictionary<std::uint32_t>(entry, "connections"))
+    out.counters[{key, {ip(address), key.port}}].active_connections = active;
+  for (const auto& [address, deadline] : dictionary<std::int64_t>(entry, "deadlines"))
+    out.ledger.leaving.destinations[{key, {ip(address), key.port}}] = {UnixTime{deadline}};
   if (!toml::find_or(entry, "foreign", false)) out.ledger.services.insert(key);
   out.state.ipvs.emplace(key, service);
 }
@@ -88,6 +92,9 @@ ObservedFile read_observed(const std::filesystem::path& path) {
   out.facts.xdp_program = "new";
   for (const auto& [address, text] : dictionary<std::string>(file, "neighbours"))
     out.facts.neighbours[ip(address)] = mac(text);
+  out.now = UnixTime{toml::find_or<std::int64_t>(file, "now", 0)};
+  for (const auto& [address, count] : dictionary<std::uint32_t>(file, "sockets"))
+    out.sockets[ip(address)] = count;
   out.state.sysctls = dictionary<std::string>(file, "sysctls");
   out.ledger.sysctls = dictionary<std::string>(file, "sysctls_before");
   for (const auto& entry : list(file, "ipvs"))

@@ -14,7 +14,10 @@ struct ObservedFile {
   std::string node;
   lbctl::model::NodeFacts facts;
   lbctl::model::NodeState state;
+  lbctl::model::IpvsCounters counters;
+  std::map<lbctl::model::IpAddress, std::uint32_t> sockets;
   lbctl::engine::Ledger ledger;
+  lbctl::model::UnixTime now{};
 };
 
 /// Throws on a mistake in the file: it is part of the test.

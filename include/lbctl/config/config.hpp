@@ -12,6 +12,7 @@
 
 #include "lbctl/model/address.hpp"
 #include "lbctl/model/ipvs.hpp"
+#include "lbctl/model/leaving.hpp"
 #include "lbctl/model/mptcp.hpp"
 #include "lbctl/model/xdp.hpp"
 
@@ -100,6 +101,7 @@ struct Config {
   std::map<std::string, Server> servers;
   std::map<std::string, Service> services;
   std::optional<model::MptcpLimits> mptcp_limits;  ///< nothing: the nodes keep what they have
+  model::Patience drain;                           ///< with what the file no longer wants
 
   /// What the errors of a wrong --node list: "dir1, dir2, rs1", directors first.
   std::vector<std::string> node_names() const;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "lbctl/base/result.hpp"
 #include "lbctl/config/config.hpp"
 #include "lbctl/model/facts.hpp"
+#include "lbctl/model/leaving.hpp"
 #include "lbctl/model/node_state.hpp"
 
 namespace lbctl::config {
@@ -21,7 +23,9 @@ std::string_view name(Role role);  ///< "director" or "real server"
 struct Desired {
   std::string node;
   Role role = Role::director;
-  model::NodeState state;
+  model::NodeState state;     ///< without the destinations that are to be drained
+  model::Drains drains;       ///< those, on a director
+  model::Patience patience;   ///< the file's
   std::vector<std::string> warnings;
   /// Addresses whose Ethernet address must be known on `interface` for the state to be whole: to
   /// be resolved, and then resolve() called again with the new facts. Also those already known.
@@ -38,6 +42,6 @@ Result<std::string> recognise_node(const Config& config, const std::optional<std
 
 /// What the node should hold. Fails with Errc::not_found if the file has no such node.
 Result<Desired> resolve(const Config& config, const std::string& node,
-                        const model::NodeFacts& facts);
+                        const model::NodeFacts& facts, std::span<const model::DrainIntent> drains = {});
 
 }  // namespace lbctl::config

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "lbctl/base/result.hpp"
+#include "lbctl/model/leaving.hpp"
 #include "lbctl/model/node_state.hpp"
 
 namespace lbctl::engine {
@@ -22,6 +23,7 @@ struct Ledger {
   std::optional<model::MptcpLimits> limits;  ///< likewise
   bool nft = false;  ///< a table of ours may be there: look, even if the file wants none
   bool xdp = false;  ///< likewise for pinned programs and tables
+  model::Leaving leaving;  ///< what is on its way out, and until when
   friend bool operator==(const Ledger&, const Ledger&) = default;
 };
 

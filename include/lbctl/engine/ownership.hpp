@@ -1,6 +1,7 @@
 // Whose is it? What was read from the kernel, split into lbctl's own and everybody else's.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "lbctl/base/result.hpp"
@@ -18,6 +19,10 @@ struct Split {
 /// services (with all their destinations) and endpoints by the ledger. Sysctls and limits have no
 /// owner; they count as ours.
 Split split(const model::NodeState& observed, const Ledger& ledger);
+
+/// Moves the foreign objects that are exactly as wanted to ours; what they are, for the operator.
+/// An address that only lacks lbctl's mark counts as equal: the plan marks it.
+std::vector<std::string> adopt(const model::NodeState& want, Split& split);
 
 /// One error for each foreign object that stands where the wanted state needs its own.
 std::vector<Error> conflicts(const model::NodeState& want, const Split& split);

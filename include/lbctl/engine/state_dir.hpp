@@ -1,13 +1,12 @@
-// The directory that holds lbctl's ledger and lock, one per network namespace.
+// The directory that holds what lbctl remembers of one network namespace: ledger, drains, lock.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <string>
 
-#include "lbctl/base/handle.hpp"
-#include "lbctl/base/result.hpp"
 #include "lbctl/engine/ledger.hpp"
+#include "lbctl/engine/store.hpp"
 
 namespace lbctl::engine {
 
@@ -28,8 +27,7 @@ class Lock {
 
 class StateDir {
  public:
-  /// `root`/netns-COOKIE, made if missing (0700). Refused when it belongs to somebody else or
-  /// others may write to it.
+  /// `root`/netns-COOKIE, made if missing (0700).
   static Result<StateDir> open(const std::string& root);
 
   /// Waits up to `patience` for another lbctl; `waiting` is told its pid once, before the wait.
@@ -37,20 +35,21 @@ class StateDir {
                     const std::function<void(const std::string& holder)>& waiting);
 
   Result<Ledger> read_ledger() const;  ///< an empty one if there is no file
-  /// Replaces the file atomically and waits until it is on disk. Nothing is written if equal.
   Result<> write_ledger(const Ledger& ledger);
   /// After `down`: removes the ledger; the directory and the lock stay, as another lbctl may wait.
   Result<> remove_ledger();
 
-  const std::string& path() const { return path_; }
+  Store& store() { return store_; }
+  const std::string& path() const { return store_.path(); }
 
  private:
-  StateDir(Fd dir, std::string path) : dir_(std::move(dir)), path_(std::move(path)) {}
-  Fd dir_;
-  std::string path_;
+  explicit StateDir(Store store) : store_(std::move(store)) {}
+  Store store_;
 };
 
-/// The ledger as it stands, without making the directory: for commands that touch nothing.
+/// The namespace's directory as it stands, without making it: for commands that touch nothing.
+Result<std::optional<Store>> peek_state(const std::string& root);
+/// The ledger in it; an empty one if there is none.
 Result<Ledger> peek_ledger(const std::string& root);
 
 }  // namespace lbctl::engine

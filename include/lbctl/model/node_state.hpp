@@ -56,12 +56,14 @@ struct NodeState {
 struct Scope {
   std::set<std::string> sysctls;  ///< paths
   bool ipvs = false, nft = false, addresses = true, mptcp = false, xdp = false;
+  std::set<IpAddress> sockets;  ///< local addresses whose TCP sockets are to be counted
 };
 
 /// What was read: the state, ours and foreign alike, and live figures beside it.
 struct Observed {
   NodeState state;
   IpvsCounters ipvs_counters;
+  std::map<IpAddress, std::uint32_t> sockets;  ///< TCP connections by local address, if any
 };
 
 }  // namespace lbctl::model

@@ -62,6 +62,7 @@ struct RemoveSignal {
 struct AddAddress {
   AddressKey key;
   AddressSettings settings;
+  bool stands = false;  ///< it is there already, and only gets lbctl's mark
 };
 struct RemoveAddress {
   AddressKey key;
@@ -117,7 +118,8 @@ Subsystem subsystem_of(const Action& action);
 
 /// The order of a plan. First everything that must stand before traffic may come (a VIP is added
 /// last on a director; on a real server the ARP sysctls come before the VIP), then removals in the
-/// opposite order, so that add always comes before remove.
+/// opposite order, so that add always comes before remove. Between them weights go to 0: by then
+/// the others of the service stand.
 enum class Phase : std::uint8_t {
   set_sysctl,
   add_ipvs,
@@ -126,6 +128,7 @@ enum class Phase : std::uint8_t {
   add_address,
   add_endpoint,
   attach_xdp,
+  drain_ipvs,
   detach_xdp,
   remove_endpoint,
   remove_address,
@@ -140,6 +143,10 @@ enum class Reason : std::uint8_t {
   differs,        ///< both have it, with other settings
   not_in_file,    ///< lbctl made it, the file no longer wants it
   going_down,     ///< `lbctl down`
+  draining,       ///< needed as long as destinations of the service have weight 0
+  drain_asked,    ///< `lbctl drain`
+  deadline,       ///< it was drained, and the time for that is over
+  reverting,      ///< back to what was before an apply that failed or was not confirmed
 };
 std::string_view name(Reason reason);  ///< snake_case, as in JSON
 
@@ -147,6 +154,9 @@ struct Operation {
   Phase phase{};
   Action action;
   Reason why{};
+  /// Live connections that it concerns, as counted in the kernel: a weight that goes to 0 drains
+  /// them, a removal cuts them off.
+  std::uint64_t connections = 0;
 };
 
 }  // namespace lbctl::model

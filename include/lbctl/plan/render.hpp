@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "lbctl/model/leaving.hpp"
 #include "lbctl/model/operation.hpp"
 
 namespace lbctl::plan {
@@ -15,8 +17,22 @@ std::string render(std::span<const model::Operation> operations);
 std::string render_line(const model::Operation& operation);  ///< without the newline
 
 /// An array of objects: {"change": "add|change|remove", "subsystem", "object", "from", "to",
-/// "reason"}. "from" and "to" are text as in the line; empty ones are left out.
+/// "reason", "disruption"}. "from" and "to" are text as in the line; empty ones are left out.
+/// "disruption" is there where connections live: {"connections", "effect": "drain|cut"}.
 nlohmann::ordered_json to_json(std::span<const model::Operation> operations);
+
+/// What is on its way out, a line each, with the connections that it still has and the time that
+/// it has at most: "ipvs tcp … -> …  12 connections, at most 4m47s more  (not in the file)".
+std::vector<std::string> render(const model::Leaving& leaving, const model::Observed& observed,
+                                model::UnixTime now);
+/// [{"subsystem", "object", "connections", "deadline", "seconds_left", "reason"}]; "connections"
+/// is left out where nobody knows.
+nlohmann::ordered_json to_json(const model::Leaving& leaving, const model::Observed& observed,
+                               model::UnixTime now);
+std::string duration(std::int64_t seconds);  ///< "1h5m", "4m47s", "0s"
+
+/// What of a plan nothing brings back, neither a revert nor another apply: a line each.
+std::vector<std::string> irrevocable(std::span<const model::Operation> operations);
 
 /// Settings in one line, as the plan and `status` print them.
 std::string describe(const model::VirtualService& settings);

@@ -10,6 +10,7 @@
 #include "announce.hpp"
 #include "lbctl/kernel/rtnl.hpp"
 #include "socket.hpp"
+#include "tcp_sockets.hpp"
 
 namespace lbctl::kernel {
 namespace {
@@ -44,6 +45,11 @@ class RtnlBackend final : public Backend {
   model::Subsystem subsystem() const override { return model::Subsystem::rtnl; }
 
   Result<> observe(const model::Scope& scope, model::Observed& out) override {
+    if (!scope.sockets.empty()) {
+      auto counted = rtnl::count_tcp_sockets(scope.sockets);
+      if (!counted) return fail(std::move(counted.error()));
+      out.sockets = std::move(*counted);
+    }
     if (!scope.addresses) return {};
     const auto socket = open();
     if (!socket) return fail(socket.error());
@@ -129,7 +135,8 @@ class RtnlBackend final : public Backend {
                           .protocol = add.settings.protocol};
     const auto message = rtnl::encode_add_address(address, link->loopback);
     if (!message) return fail(message.error());
-    if (auto done = socket.change(*message, NLM_F_CREATE | NLM_F_EXCL); !done)
+    const std::uint16_t how = add.stands ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL;
+    if (auto done = socket.change(*message, how); !done)
       return fail(refusal(done.error(), add.key, "add"));
     if (!link->facts.up)
       notes.push_back(fmt::format(

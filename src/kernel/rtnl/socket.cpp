@@ -18,11 +18,11 @@ constexpr int dump_tries = 16;
 
 }  // namespace
 
-Result<Socket> Socket::open() {
+Result<Socket> Socket::open(int family) {
   Handle handle(nl_socket_alloc());
   if (!handle) return fail_errno("open a netlink socket", ENOMEM);
   errno = 0;
-  if (nl_connect(handle.get(), NETLINK_ROUTE) < 0) return fail_errno("open a route netlink socket");
+  if (nl_connect(handle.get(), family) < 0) return fail_errno("open a netlink socket");
   const int on = 1;
   // Refinements: without them errors are less clear, nothing else.
   for (const int option : {NETLINK_EXT_ACK, NETLINK_CAP_ACK})
@@ -78,13 +78,11 @@ Result<> Socket::change(const Message& message, std::uint16_t flags) {
   return receive([](const nlmsghdr&) {});
 }
 
-Result<> Socket::dump_messages(int type, const std::function<void()>& start,
-                               const std::function<void(const nlmsghdr&)>& on_message) {
-  const auto request = encode_dump(type);
-  if (!request) return fail(request.error());
+Result<> Socket::dump(const Message& request, const std::function<void()>& start,
+                      const std::function<void(const nlmsghdr&)>& on_message) {
   for (int tries = 0; tries < dump_tries; ++tries) {
     start();
-    if (auto sent = send(*request, NLM_F_DUMP); !sent) return sent;
+    if (auto sent = send(request, NLM_F_DUMP); !sent) return sent;
     auto read = receive(on_message);
     if (read || (read.error().sys() != EINTR && read.error().sys() != ENOBUFS)) return read;
   }

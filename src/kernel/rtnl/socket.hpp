@@ -14,7 +14,8 @@ namespace lbctl::kernel::rtnl {
 
 class Socket {
  public:
-  static Result<Socket> open();
+  /// NETLINK_ROUTE, or another family that speaks the same way.
+  static Result<Socket> open(int family = 0);
 
   /// One change; `flags` are NLM_F_CREATE and the like. The error has the kernel's words.
   Result<> change(const Message& message, std::uint16_t flags);
@@ -22,15 +23,21 @@ class Socket {
   /// messages that `decode` refuses are left out.
   template <class T>
   Result<std::vector<T>> dump(int type, Result<T> (*decode)(const nlmsghdr&)) {
+    const auto request = encode_dump(type);
+    if (!request) return fail(request.error());
     std::vector<T> all;
-    auto read = dump_messages(
-        type, [&] { all.clear(); },
+    auto read = dump(
+        *request, [&] { all.clear(); },
         [&](const nlmsghdr& message) {
           if (auto one = decode(message)) all.push_back(std::move(*one));
         });
     if (!read) return fail(std::move(read).error());
     return all;
   }
+
+  /// The same, message by message; `start` is called before each beginning.
+  Result<> dump(const Message& request, const std::function<void()>& start,
+                const std::function<void(const nlmsghdr&)>& on_message);
 
   /// From now on this socket hears of neighbours; it must not be used for anything else.
   Result<> listen_to_neighbours();
@@ -43,8 +50,6 @@ class Socket {
   Result<> send(const Message& message, std::uint16_t flags);
   /// Reads until the request's closing word; sys() EINTR if a dump was overtaken.
   Result<> receive(const std::function<void(const nlmsghdr&)>& on_message);
-  Result<> dump_messages(int type, const std::function<void()>& start,
-                         const std::function<void(const nlmsghdr&)>& on_message);
 
   Handle handle_;
   std::uint32_t sequence_ = 0;

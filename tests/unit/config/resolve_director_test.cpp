@@ -62,7 +62,8 @@ servers = { rs1 = 10, rs2 = 20 }
 quic = { cid = { scheme = "quic-lb" } }
 )"));
   NodeState want;
-  want.sysctls = {{"net/ipv4/vs/expire_nodest_conn", "1"}};
+  want.sysctls = {{"net/ipv4/vs/expire_nodest_conn", "1"},
+                  {"net/ipv4/vs/expire_quiescent_template", "1"}};
   VirtualService v4;
   v4.scheduler = "mh";
   v4.flags = {true, false, true, true, false};

@@ -82,7 +82,7 @@ TEST_CASE("apply: the kernel matches, a second apply does nothing, down leaves w
   CHECK(second.ok());
   CHECK(second.operations.empty());
 
-  const auto down = node.apply({NodeState{}, Reason::going_down});
+  const auto down = node.apply(engine::nothing_left());
   CHECK(down.ok());
   CHECK(node.kernel.state == used_before());
   CHECK(*node.state->read_ledger() == engine::Ledger{});
@@ -93,7 +93,7 @@ TEST_CASE("apply: what plan showed is what apply did") {
   const Goal goal{everything()};
   const auto preview = node.engine.preview(goal, {});
   REQUIRE(preview);
-  CHECK(plan::render(preview->operations) == plan::render(node.apply(goal).operations));
+  CHECK(plan::render(preview->plan.operations) == plan::render(node.apply(goal).operations));
 }
 
 TEST_CASE("apply: failed at any operation, the next one completes; then down leaves nothing") {
@@ -107,10 +107,15 @@ TEST_CASE("apply: failed at any operation, the next one completes; then down lea
     const auto failed = node.apply(goal);
     CHECK(failed.error);
     CHECK(failed.done == n);
+    // All of them are additions, so what was done is taken back.
+    CHECK_FALSE(failed.revert_error);
+    CHECK(failed.reverted.size() <= n);
+    CHECK(node.kernel.state == used_before());
+    CHECK(*node.state->read_ledger() == engine::Ledger{});
     const auto again = node.apply(goal);
     CHECK(again.ok());
-    CHECK(again.done == operations - n);
-    CHECK(node.apply({NodeState{}, Reason::going_down}).ok());
+    CHECK(again.done == again.operations.size());
+    CHECK(node.apply(engine::nothing_left()).ok());
     CHECK(node.kernel.state == used_before());
   }
 }
@@ -122,8 +127,8 @@ TEST_CASE("down: failed at any operation, the next one completes") {
     CHECK(node.apply({everything()}).ok());
     node.kernel.executed = 0;
     node.kernel.fail_at = n;
-    if (node.apply({NodeState{}, Reason::going_down}).ok()) break;
-    CHECK(node.apply({NodeState{}, Reason::going_down}).ok());
+    if (node.apply(engine::nothing_left()).ok()) break;
+    CHECK(node.apply(engine::nothing_left()).ok());
     CHECK(node.kernel.state == used_before());
   }
 }
@@ -174,10 +179,15 @@ TEST_CASE("apply: a hand edit of our objects is mended, a sysctl goes back to th
   CHECK(mended.ok());
   CHECK(plan::render(mended.operations) ==
         "~ sysctl net.ipv4.conf.all.arp_ignore  2 -> 1\n"
+        "~ ipvs tcp 192.0.2.100:443  scheduler mh -> scheduler mh (mh-fallback)  (while servers "
+        "drain)\n"
         "+ ipvs tcp 192.0.2.100:443 -> 192.0.2.11:443  dr weight 10\n"
         "+ xdp program dev eth0  automatic program abc\n"
-        "- ipvs tcp 192.0.2.100:443 -> 192.0.2.13:443  (not in the file)\n");
-  CHECK(node.apply({NodeState{}, Reason::going_down}).ok());
+        "~ ipvs tcp 192.0.2.100:443 -> 192.0.2.13:443  weight 1 -> 0  (not in the file)\n"
+        "- ipvs tcp 192.0.2.100:443 -> 192.0.2.13:443  (not in the file)\n"
+        "~ ipvs tcp 192.0.2.100:443  scheduler mh (mh-fallback) -> scheduler mh  (while servers "
+        "drain)\n");
+  CHECK(node.apply(engine::nothing_left()).ok());
   CHECK(node.kernel.state == used_before());
 }
 

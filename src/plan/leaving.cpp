@@ -1,0 +1,177 @@
+#include "leaving.hpp"
+
+#include <algorithm>
+
+namespace lbctl::plan {
+
+using namespace model;
+
+namespace {
+
+UnixTime after(UnixTime now, std::uint32_t seconds) {
+  return UnixTime{number(now) + seconds};
+}
+
+/// The recorded deadline, or a new one.
+template <class Key>
+UnixTime deadline_of(const std::map<Key, UnixTime>& recorded, const Key& key, UnixTime otherwise) {
+  const auto it = recorded.find(key);
+  return it == recorded.end() ? otherwise : it->second;
+}
+
+void leaving_destinations(const Request& request, Leaving& out) {
+  for (const auto& [key, have] : request.have.ipvs) {
+    const auto want = request.want.ipvs.find(key);
+    const std::uint32_t patience =
+        key.protocol == L4::udp ? request.patience->udp : request.patience->tcp;
+    for (const auto& [to, destination] : have.destinations) {
+      if (want != request.want.ipvs.end() && want->second.destinations.contains(to)) continue;
+      const DestinationId id{key, to};
+      if (const auto asked = request.asked.find(id); asked != request.asked.end()) {
+        out.destinations.emplace(id, asked->second);
+      } else if (const auto known = request.recorded.destinations.find(id);
+                 known != request.recorded.destinations.end()) {
+        out.destinations.emplace(id, known->second);
+      } else {
+        out.destinations.emplace(id, Drain{after(request.now, patience)});
+      }
+    }
+  }
+}
+
+template <class Map, class Key>
+void leaving_steering(const Map& want, const Map& have, const std::map<Key, UnixTime>& recorded,
+                      UnixTime otherwise, std::map<Key, UnixTime>& out) {
+  for (const auto& [key, value] : have)
+    if (!want.contains(key)) out.emplace(key, deadline_of(recorded, key, otherwise));
+}
+
+/// The state's service of that key, made after the one that stands if the file has none.
+VirtualService& service_in(NodeState& state, const NodeState& have, const ServiceKey& key) {
+  const auto [it, made] = state.ipvs.try_emplace(key);
+  if (made) {
+    it->second = have.ipvs.at(key);
+    it->second.destinations.clear();
+  }
+  return it->second;
+}
+
+/// These hash onto a server that takes no new connections, too, unless told to go on to the next.
+bool hashes(const VirtualService& service) {
+  return service.scheduler == "mh" || service.scheduler == "sh";
+}
+
+bool serves(const VirtualService& service) {
+  return std::ranges::any_of(service.destinations,
+                             [](const auto& entry) { return number(entry.second.weight) != 0; });
+}
+
+void keep_addresses(NodeState& state, const NodeState& have, const IpAddress& address) {
+  for (const auto& [key, settings] : have.addresses)
+    if (key.address == address) state.addresses.emplace(key, settings);
+}
+
+/// The way home of a server's signal addresses.
+void keep_signals(NodeState& state, const NodeState& have, const IpAddress& server) {
+  if (!have.nft.forward) return;
+  for (const auto& [signal, target] : have.nft.forward->addresses) {
+    if (target.server != server) continue;
+    if (!state.nft.forward) {
+      state.nft.forward = have.nft.forward;
+      state.nft.forward->addresses.clear();
+    }
+    state.nft.forward->addresses.emplace(signal, target);
+    keep_addresses(state, have, signal);
+  }
+}
+
+void keep_destinations(NodeState& state, const NodeState& have, const Drains& drains) {
+  for (const auto& [id, drain] : drains) {
+    keep_addresses(state, have, id.service.address);
+    keep_signals(state, have, id.key.address);
+    VirtualService& service = service_in(state, have, id.service);
+    Destination destination = have.ipvs.at(id.service).destinations.at(id.key);
+    destination.weight = Weight{0};
+    service.destinations.emplace(id.key, destination);
+  }
+  for (const auto& [id, drain] : drains)
+    if (VirtualService& service = state.ipvs.at(id.service); hashes(service) && serves(service))
+      service.flags.sched1 = true;
+}
+
+void keep_steering(XdpState& state, const XdpState& have, const Leaving& leaving) {
+  for (const auto& [key, deadline] : leaving.steered)
+    state.services.emplace(key, have.services.at(key));
+  for (const auto& [id, deadline] : leaving.server_ids)
+    state.servers.emplace(id, have.servers.at(id));
+  if (!state.services.empty() && state.attachments.empty()) state.attachments = have.attachments;
+}
+
+}  // namespace
+
+std::set<IpAddress> addresses_to_count(const NodeState& want, const NodeState& have) {
+  std::set<IpAddress> out;
+  for (const auto& [key, settings] : have.addresses)
+    out.insert(key.address);
+  for (const auto& [key, settings] : want.addresses)
+    out.erase(key.address);
+  return out;
+}
+
+std::uint64_t connections(const IpvsCounters& counters, const DestinationId& id) {
+  const auto it = counters.find({id.service, id.key});
+  if (it == counters.end()) return 0;
+  return std::uint64_t{it->second.active_connections} + it->second.inactive_connections;
+}
+
+Leaving what_leaves(const Request& request) {
+  Leaving out;
+  if (!request.patience) return out;
+  leaving_destinations(request, out);
+  const UnixTime tcp = after(request.now, request.patience->tcp);
+  const UnixTime steering = after(request.now, request.patience->steering);
+  for (const IpAddress& address : addresses_to_count(request.want, request.have))
+    out.addresses.emplace(address, deadline_of(request.recorded.addresses, address, tcp));
+  leaving_steering(request.want.xdp.services, request.have.xdp.services, request.recorded.steered,
+                   steering, out.steered);
+  leaving_steering(request.want.xdp.servers, request.have.xdp.servers,
+                   request.recorded.server_ids, steering, out.server_ids);
+  return out;
+}
+
+Leaving still_used(const Leaving& leaving, const Observed& observed, UnixTime now) {
+  Leaving out = leaving;
+  std::erase_if(out.destinations, [&](const auto& entry) {
+    return entry.second.deadline <= now ||
+           connections(observed.ipvs_counters, entry.first) <= entry.second.until;
+  });
+  std::erase_if(out.addresses, [&](const auto& entry) {
+    return entry.second <= now || !observed.sockets.contains(entry.first);
+  });
+  const auto over = [&](const auto& entry) { return entry.second <= now; };
+  std::erase_if(out.steered, over);
+  std::erase_if(out.server_ids, over);
+  return out;
+}
+
+NodeState keep(NodeState want, const NodeState& have, const Before& before,
+               const Leaving& leaving) {
+  if (leaving.empty()) return want;
+  keep_destinations(want, have, leaving.destinations);
+  for (const auto& [address, deadline] : leaving.addresses) {
+    keep_addresses(want, have, address);
+    for (const auto& [key, endpoint] : have.mptcp.endpoints)
+      if (key.address == address) want.mptcp.endpoints.emplace(key, endpoint);
+  }
+  keep_steering(want.xdp, have.xdp, leaving);
+  for (const auto& [key, deadline] : leaving.steered)
+    keep_addresses(want, have, key.address);
+  // What lbctl set for the whole namespace goes back to its old value when the last has left.
+  for (const auto& [path, value] : before.sysctls)
+    if (const auto now = have.sysctls.find(path); now != have.sysctls.end())
+      want.sysctls.insert(*now);
+  if (before.limits && !want.mptcp.limits) want.mptcp.limits = have.mptcp.limits;
+  return want;
+}
+
+}  // namespace lbctl::plan

@@ -1,0 +1,20 @@
+// The rules of leaving: what does, what still must stay, and the state that has it in.
+#pragma once
+
+#include "lbctl/plan/plan.hpp"
+
+namespace lbctl::plan {
+
+/// Everything of `have` that `want` lacks and that goes slowly. A deadline that was recorded stands.
+model::Leaving what_leaves(const Request& request);
+
+/// The part that connections still use and whose time is not over.
+model::Leaving still_used(const model::Leaving& leaving, const model::Observed& observed,
+                          model::UnixTime now);
+
+/// `want` with the leaving ones still in it, and with all that they stand on: destinations at
+/// weight 0, their services, VIPs, signal addresses, endpoints, sysctls.
+model::NodeState keep(model::NodeState want, const model::NodeState& have, const Before& before,
+                      const model::Leaving& leaving);
+
+}  // namespace lbctl::plan
