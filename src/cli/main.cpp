@@ -25,8 +25,11 @@ void add_commands(CLI::App& app, Options& options, std::function<Exit(const Opti
     return sub;
   };
   command("check", "validate the file for every node; touches nothing", lbctl::cli::check);
-  command("plan", "show what apply would do, each change with its reason", lbctl::cli::plan)
-      ->add_flag("--detailed-exitcode", options.detailed_exitcode, "exit 2 if changes are pending");
+  CLI::App* plan =
+      command("plan", "show what apply would do, each change with its reason", lbctl::cli::plan);
+  plan->add_flag("--detailed-exitcode", options.detailed_exitcode, "exit 2 if changes are pending");
+  plan->add_flag("--commands", options.commands,
+                 "print the equivalent ipvsadm, nft, ip and sysctl command lines");
   command("apply", "make the node match the file, and verify by reading back", lbctl::cli::apply)
       ->add_flag("-n,--dry-run", options.dry_run, "only show what would be done, as plan does");
   command("status", "what runs, what differs from the file, what is foreign", lbctl::cli::status);

@@ -18,6 +18,7 @@ struct Options {
   bool json = false;
   bool dry_run = false;            ///< apply -n
   bool detailed_exitcode = false;  ///< plan
+  bool commands = false;           ///< plan
 };
 
 Exit check(const Options& options);
