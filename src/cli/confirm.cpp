@@ -44,10 +44,9 @@ int revert(const Options& options, const engine::Goal& back) {
     return 1;
   }
   const auto lock = state->lock(revert_patience, [](const std::string&) {});
-  const auto report = lock ? engine::Engine(kernel->backends()).apply(back, *state, [] {
-    return false;
-  })
-                           : Result<engine::Report>(fail(lock.error()));
+  const auto report =
+      lock ? engine::Engine(kernel->backends()).apply(back, *state, [] { return false; })
+           : Result<engine::Report>(fail(lock.error()));
   if (!report) {
     tell_log(LOG_ERR, "cannot revert what was not confirmed: " + report.error().text());
     return 1;
@@ -65,10 +64,11 @@ int revert(const Options& options, const engine::Goal& back) {
                         const engine::Goal& back, engine::Lock lock) {
   leave_terminal();
   ::openlog("lbctl", LOG_PID, LOG_DAEMON);
-  { const engine::Lock released = std::move(lock); }
+  {
+    const engine::Lock released = std::move(lock);
+  }
   const auto answer = confirmation.wait(std::chrono::seconds(*options.confirm));
-  const int status =
-      answer == engine::Confirmation::Answer::late ? revert(options, back) : 0;
+  const int status = answer == engine::Confirmation::Answer::late ? revert(options, back) : 0;
   ::_exit(status);
 }
 
@@ -95,7 +95,9 @@ Result<engine::Report> apply_unless_reverted(const Options& options, Session& se
   const pid_t child = ::fork();
   if (child < 0) return fail_errno("start the process that would revert");
   if (child == 0) watch(options, std::move(*confirmation), back, std::move(session.lock));
-  { const engine::Confirmation the_childs = std::move(*confirmation); }
+  {
+    const engine::Confirmation the_childs = std::move(*confirmation);
+  }
 
   const auto tell = [&](engine::Word word) {
     return engine::tell_confirmation(session.state.store(), word);
@@ -116,9 +118,8 @@ Result<engine::Report> apply_unless_reverted(const Options& options, Session& se
   if (!*seconds)
     report->notes.emplace_back("the process that would revert is gone: the change stays");
   else
-    report->notes.push_back(
-        fmt::format("this is reverted in {} unless you run: lbctl confirm",
-                    plan::duration(*options.confirm)));
+    report->notes.push_back(fmt::format("this is reverted in {} unless you run: lbctl confirm",
+                                        plan::duration(*options.confirm)));
   return report;
 }
 

@@ -55,8 +55,8 @@ Result<Wanted> edited(const Options& options, const config::Config& config, Here
   auto desired = resolve_here(config, std::move(here), *drains);
   if (!desired) return fail(std::move(desired.error()));
   if (desired->role != config::Role::director)
-    return fail(Error(Errc::invalid, fmt::format("{} is a real server: drains are a director's",
-                                                 desired->node))
+    return fail(Error(Errc::invalid,
+                      fmt::format("{} is a real server: drains are a director's", desired->node))
                     .with_hint("run it on each director"));
   return Wanted{std::move(*desired), std::move(*drains)};
 }
@@ -116,7 +116,8 @@ Left left_of(const engine::Report& report, const config::Config& config,
   Left out;
   const config::Server& server = config.servers.at(intent.server);
   for (const auto& [id, drain] : report.stays.destinations) {
-    if (!drain.asked || std::ranges::find(server.addresses, id.key.address) == server.addresses.end())
+    if (!drain.asked ||
+        std::ranges::find(server.addresses, id.key.address) == server.addresses.end())
       continue;
     if (intent.service) {
       const auto& vips = config.services.at(*intent.service).vips;

@@ -24,8 +24,9 @@ void add_duration(CLI::App* command, const std::string& name, std::optional<std:
   const std::map<std::string, std::uint32_t> units{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
   command->add_option(name, value, does)
       ->transform(CLI::AsNumberWithUnit(
-          units, CLI::AsNumberWithUnit::Options(CLI::AsNumberWithUnit::CASE_SENSITIVE |
-                                                CLI::AsNumberWithUnit::UNIT_REQUIRED),
+          units,
+          CLI::AsNumberWithUnit::Options(CLI::AsNumberWithUnit::CASE_SENSITIVE |
+                                         CLI::AsNumberWithUnit::UNIT_REQUIRED),
           "TIME"));
 }
 
@@ -61,6 +62,8 @@ void add_commands(CLI::App& app, Options& options, std::function<Exit(const Opti
   plan->add_flag("--detailed-exitcode", options.detailed_exitcode, "exit 2 if changes are pending");
   CLI::App* apply = command("apply", "make the node match the file, and verify by reading back",
                             lbctl::cli::apply);
+  plan->add_flag("--commands", options.commands,
+                 "print the equivalent ipvsadm, nft, ip and sysctl command lines");
   for (CLI::App* one : {plan, apply}) {
     one->add_flag("--adopt", options.adopt, "take over foreign objects that are exactly as wanted");
     one->add_flag("--no-drain", options.no_drain, "what the file no longer wants goes at once");

@@ -18,10 +18,11 @@ struct Options {
   std::string state_dir = engine::default_state_root;
   std::string persist_dir = engine::default_persist_dir;
   bool json = false;
-  bool dry_run = false;            ///< apply, drain, undrain
-  bool detailed_exitcode = false;  ///< plan
-  bool adopt = false;              ///< apply, plan
-  bool no_drain = false;           ///< apply, plan
+  bool dry_run = false;                   ///< apply, drain, undrain
+  bool detailed_exitcode = false;         ///< plan
+  bool commands = false;                  ///< plan
+  bool adopt = false;                     ///< apply, plan
+  bool no_drain = false;                  ///< apply, plan
   std::optional<std::uint32_t> confirm;   ///< apply: seconds
   std::string server;                     ///< drain, undrain
   std::optional<std::string> service;     ///< drain, undrain

@@ -1,7 +1,8 @@
-#include "lbctl/plan/render.hpp"
-
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "lbctl/plan/commands.hpp"
+#include "lbctl/plan/render.hpp"
 #include "output.hpp"
 #include "report.hpp"
 #include "session.hpp"
@@ -9,6 +10,12 @@
 namespace lbctl::cli {
 
 namespace {
+
+/// A refused plan has none: what stands in the way would make them fail, or worse, succeed.
+std::vector<std::string> commands_of(const engine::Preview& preview) {
+  if (!preview.refusals.empty()) return {};
+  return plan::commands(preview.plan.operations);
+}
 
 void print_json(Json json, const config::Desired& wanted, const engine::Preview& preview) {
   const auto& operations = preview.plan.operations;
@@ -29,11 +36,27 @@ void print_json(Json json, const config::Desired& wanted, const engine::Preview&
   print(json);
 }
 
-void print_text(const config::Desired& wanted, const engine::Preview& preview) {
+/// The titles are comments in a script.
+void print_commands(const config::Desired& wanted, const engine::Preview& preview) {
+  const std::string who = "# " + title(wanted);
+  if (!preview.refusals.empty()) {
+    fmt::print("{}: apply would refuse, and touch nothing\n", who);
+  } else if (preview.plan.operations.empty()) {
+    fmt::print("{}: nothing to do: the kernel matches the file\n", who);
+  } else {
+    fmt::print("{}: {} to make, for a root shell (sh -eu)\n{}\n", who,
+               count(preview.plan.operations.size(), "change"),
+               fmt::join(commands_of(preview), "\n"));
+  }
+}
+
+void print_text(const Options& options, const config::Desired& wanted,
+                const engine::Preview& preview) {
   for (const std::string& warning : wanted.warnings)
     warn(warning);
   for (const Error& refusal : preview.refusals)
     complain(refusal);
+  if (options.commands) return print_commands(wanted, preview);
   const std::string who = title(wanted);
   if (!preview.refusals.empty()) {
     fmt::print("{}: apply would refuse, and touch nothing\n", who);
@@ -57,14 +80,16 @@ Exit show_plan(const Options& options, std::string_view command, const Wanted& w
   if (!kernel) return give_up(options, command, kernel.error());
   const auto ledger = engine::peek_ledger(options.state_dir);
   if (!ledger) return give_up(options, command, ledger.error());
-  const auto preview = engine::Engine(kernel->backends())
-                           .preview(goal_of(wanted.desired, options), *ledger);
+  const auto preview =
+      engine::Engine(kernel->backends()).preview(goal_of(wanted.desired, options), *ledger);
   if (!preview) return give_up(options, command, preview.error());
 
   if (options.json) {
-    print_json(document(command), wanted.desired, *preview);
+    Json json = document(command);
+    if (options.commands) json["commands"] = commands_of(*preview);
+    print_json(std::move(json), wanted.desired, *preview);
   } else {
-    print_text(wanted.desired, *preview);
+    print_text(options, wanted.desired, *preview);
   }
   if (!preview->refusals.empty()) return Exit::failed;
   return options.detailed_exitcode && !preview->plan.operations.empty() ? Exit::pending

@@ -14,7 +14,8 @@ Exit status(const Options& options) {
   if (!kernel) return give_up(options, "status", kernel.error());
   const auto ledger = engine::peek_ledger(options.state_dir);
   if (!ledger) return give_up(options, "status", ledger.error());
-  const auto preview = engine::Engine(kernel->backends()).preview(goal_of(wanted->desired, options), *ledger);
+  const auto preview =
+      engine::Engine(kernel->backends()).preview(goal_of(wanted->desired, options), *ledger);
   if (!preview) return give_up(options, "status", preview.error());
   const auto steering = kernel->steering_counters();
   if (!steering) return give_up(options, "status", steering.error());

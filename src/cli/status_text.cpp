@@ -208,8 +208,7 @@ std::string status_text(const engine::Preview& preview,
   steering(out, ours.xdp, counters);
   drains(out, drain_list, now);
   Section leaving(out, "on its way out");
-  for (const std::string& line :
-       plan::render(preview.plan.stays, preview.observed, now))
+  for (const std::string& line : plan::render(preview.plan.stays, preview.observed, now))
     leaving.line(line);
   Section differs(out, "differs from the file (what apply would do)");
   for (const Operation& operation : preview.plan.operations)

@@ -23,17 +23,17 @@ Result<> move_to_scope(pid_t process, const std::string& name, const std::string
   const Bus bus(raw);
   sd_bus_error error = SD_BUS_ERROR_NULL;
   sd_bus_message* answer = nullptr;
-  const int r = sd_bus_call_method(
-      bus.get(), "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-      "org.freedesktop.systemd1.Manager", "StartTransientUnit", &error, &answer, "ssa(sv)a(sa(sv))",
-      name.c_str(), "fail", 2, "Description", "s", description.c_str(), "PIDs", "au", 1,
-      static_cast<std::uint32_t>(process), 0);
+  const int r = sd_bus_call_method(bus.get(), "org.freedesktop.systemd1",
+                                   "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                   "StartTransientUnit", &error, &answer, "ssa(sv)a(sa(sv))",
+                                   name.c_str(), "fail", 2, "Description", "s", description.c_str(),
+                                   "PIDs", "au", 1, static_cast<std::uint32_t>(process), 0);
   const Message owned(answer);
   std::string words = error.message != nullptr ? error.message : "";
   sd_bus_error_free(&error);
   if (r < 0)
-    return fail(Error::from_errno(-r, fmt::format("start the transient unit {}", name))
-                    .kernel_said(words));
+    return fail(
+        Error::from_errno(-r, fmt::format("start the transient unit {}", name)).kernel_said(words));
   return {};
 }
 

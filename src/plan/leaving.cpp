@@ -134,8 +134,8 @@ Leaving what_leaves(const Request& request) {
     out.addresses.emplace(address, deadline_of(request.recorded.addresses, address, tcp));
   leaving_steering(request.want.xdp.services, request.have.xdp.services, request.recorded.steered,
                    steering, out.steered);
-  leaving_steering(request.want.xdp.servers, request.have.xdp.servers,
-                   request.recorded.server_ids, steering, out.server_ids);
+  leaving_steering(request.want.xdp.servers, request.have.xdp.servers, request.recorded.server_ids,
+                   steering, out.server_ids);
   return out;
 }
 

@@ -58,8 +58,8 @@ std::vector<std::string> render(const Leaving& leaving, const Observed& observed
   for (const Entry& entry : entries(leaving, observed)) {
     std::string text = fmt::format("{} {}  ", name(entry.subsystem), entry.object);
     if (entry.connections)
-      text += fmt::format("{} connection{}, ", *entry.connections,
-                          *entry.connections == 1 ? "" : "s");
+      text +=
+          fmt::format("{} connection{}, ", *entry.connections, *entry.connections == 1 ? "" : "s");
     text += fmt::format("at most {} more  ({})", duration(seconds_left(entry, now)),
                         entry.why == Reason::drain_asked ? "drain asked for" : "not in the file");
     out.push_back(std::move(text));

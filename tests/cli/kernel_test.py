@@ -74,6 +74,13 @@ class Node(unittest.TestCase):
         packets = json.loads(self.lbctl("--node", "rs1", "-j", "status").stdout)["steering"]["packets"]
         self.assertEqual((1, 0), (packets["local"], packets["unroutable"]))
 
+    def look(self):
+        """What the usual tools show, without what is new in every namespace."""
+        commands = ["ip -d -o address show", "ip route show table all", "nft -s list ruleset", "ip mptcp endpoint",
+                    "ip mptcp limits", "sysctl -a --pattern '^net[.](ipv4|ipv6|mptcp)'"]
+        text = "\n".join(inside(c) for c in commands)
+        return re.sub(r"(?m)^net\.ipv4\.tcp_fastopen_key.*", "", text).splitlines()
+
     def changes(self, text):
         return [line for line in text.splitlines() if re.match(r"[-+~] ", line)]
 
@@ -112,6 +119,21 @@ class Node(unittest.TestCase):
         self.assertEqual(0, down.returncode, down.stderr)
         self.assertEqual(before, self.dump())
         self.assertIn("nothing to do", self.lbctl("down").stdout)
+
+    def test_the_commands_of_a_plan_lead_where_apply_leads(self):
+        bare = self.look()
+        planned = self.lbctl("--node", "rs1", "plan", "--commands")
+        self.assertEqual((0, ""), (planned.returncode, planned.stderr))
+        self.assertEqual(bare, self.look(), "plan touches nothing")
+        typed = subprocess.run(["ip", "netns", "exec", NETNS, "sh", "-eu"], input=planned.stdout,
+                               capture_output=True, text=True)
+        self.assertEqual((0, ""), (typed.returncode, typed.stderr), planned.stdout)
+        by_commands = self.look()
+        self.tearDown()
+        self.setUp()
+        self.assertEqual(0, self.lbctl("--node", "rs1", "apply").returncode)
+        self.assertGreater(len(set(self.look()) - set(bare)), 8)
+        self.assertEqual(self.look(), by_commands)
 
     def test_hand_edits_are_seen_and_mended(self):
         self.assertEqual(0, self.lbctl("--node", "rs1", "apply").returncode)

@@ -79,8 +79,7 @@ struct Node {
   engine::Report down() {
     auto kernel = cli::RealKernel::open(temp.path);
     auto state = engine::StateDir::open(temp.path);
-    auto report = engine::Engine(kernel->backends())
-                      .apply(engine::nothing_left(), *state, never);
+    auto report = engine::Engine(kernel->backends()).apply(engine::nothing_left(), *state, never);
     REQUIRE(report);
     return std::move(*report);
   }
