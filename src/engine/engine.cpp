@@ -95,7 +95,9 @@ Result<Preview> Engine::preview(const Goal& goal, const Ledger& ledger) {
   if (goal.adopt) out.adopted = adopt(goal.want, out.split);
   if (auto used = plan::addresses_to_count(goal.want, out.split.ours); !used.empty()) {
     const Scope scope{.sysctls = {}, .addresses = false, .sockets = std::move(used)};
-    if (auto read = observe(scope, out.observed); !read) return fail(std::move(read.error()));
+    Observed counted;  // its own: each look starts from nothing
+    if (auto read = observe(scope, counted); !read) return fail(std::move(read.error()));
+    out.observed.sockets = std::move(counted.sockets);
   }
   out.refusals = conflicts(goal.want, out.split);
   refuse_missing(goal.want, out.observed.state, out.refusals);
@@ -198,6 +200,7 @@ void Engine::verify(const Goal& goal, const Ledger& claimed, const Preview& prev
   write_settled(claimed, report.error ? goal.want : preview.plan.end, after.state, state, report);
   report.stays = preview.plan.stays;
   report.figures = std::move(after);
+  report.figures.sockets = preview.observed.sockets;
 }
 
 void Engine::execute(Report& report, std::size_t end, const Stop& stop) {

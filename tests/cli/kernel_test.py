@@ -6,7 +6,9 @@ import re
 import shutil
 import subprocess
 import sys
+import signal
 import tempfile
+import time
 import unittest
 
 LBCTL, SOURCE = sys.argv[1:3]
@@ -49,9 +51,19 @@ class Node(unittest.TestCase):
         sh(f"ip netns del {NETNS}; ip netns del {NETNS}p; umount {self.state}/bpf")
         shutil.rmtree(self.state)
 
-    def lbctl(self, *args):
-        return subprocess.run(["ip", "netns", "exec", NETNS, LBCTL, "-f", EXAMPLE, "--state-dir",
-                               self.state, *args], capture_output=True, text=True)
+    def lbctl(self, *args, file=EXAMPLE):
+        return subprocess.run([*self.words(file), *args], capture_output=True, text=True)
+
+    def words(self, file=EXAMPLE):
+        return ["ip", "netns", "exec", NETNS, LBCTL, "-f", file, "--state-dir", self.state,
+                "--persist-dir", f"{self.state}/persist"]
+
+    def until(self, condition, limit=60):
+        """The limit only ends a hang."""
+        end = time.monotonic() + limit
+        while not condition():
+            self.assertLess(time.monotonic(), end, "it never came")
+            time.sleep(0.1)
 
     def dump(self):
         """Everything that lbctl may change, without what changes by itself."""
@@ -169,6 +181,94 @@ class Node(unittest.TestCase):
                 self.assertIn(words, result.stderr)
         self.assertEqual(before, self.dump())
         self.assertFalse([f for _, _, files in os.walk(self.state) for f in files if f.startswith("ledger")])
+
+    def test_what_is_not_confirmed_goes_back_by_itself(self):
+        before = self.dump()
+        applied = self.lbctl("--node", "rs1", "apply", "--confirm", "2s")
+        self.assertEqual(0, applied.returncode, applied.stderr)
+        self.assertIn("unless you run: lbctl confirm", applied.stderr)
+        self.assertNotEqual(before, self.dump())
+        self.until(lambda: self.dump() == before)
+        self.until(lambda: self.lbctl("confirm").returncode == 1)
+        self.assertIn("nothing to do", self.lbctl("down").stdout)
+
+    def test_what_is_confirmed_stays_and_nothing_comes_between(self):
+        self.assertEqual(0, self.lbctl("--node", "rs1", "apply", "--confirm", "10m").returncode)
+        for command in [["apply"], ["apply", "--confirm", "10m"], ["down"]]:
+            refused = self.lbctl("--node", "rs1", *command)
+            self.assertEqual((1, ""), (refused.returncode, refused.stdout))
+            self.assertRegex(refused.stderr, "waits to be confirmed, .*m.*\n.*lbctl confirm")
+        whole = self.dump()
+        confirmed = self.lbctl("confirm")
+        self.assertEqual(0, confirmed.returncode, confirmed.stderr)
+        again = self.lbctl("confirm")
+        self.assertEqual(1, again.returncode)
+        self.assertIn("no change waits", again.stderr)
+        self.assertEqual(whole, self.dump())
+        self.assertIn("nothing to do", self.lbctl("--node", "rs1", "apply").stdout)
+
+    def test_it_goes_back_although_the_terminal_is_gone(self):
+        before = self.dump()
+        # A login shell with lbctl in it, in a session of its own: all of it is killed.
+        shell = subprocess.Popen(["sh", "-c", '"$@" && echo applied && sleep 600', "sh", *self.words(),
+                                  "--node", "rs1", "apply", "--confirm", "5s"],
+                                 stdout=subprocess.PIPE, text=True, start_new_session=True)
+        while shell.stdout.readline() != "applied\n":
+            pass
+        self.assertNotEqual(before, self.dump())
+        os.killpg(shell.pid, signal.SIGHUP)
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+        shell.stdout.close()
+        self.until(lambda: self.dump() == before)
+
+    def test_what_stands_already_is_adopted_if_asked_to(self):
+        inside("ip addr add 192.0.2.100/32 dev lo")
+        inside("ip mptcp endpoint add 192.0.2.111 signal")
+        before = self.dump()
+        self.assertEqual(1, self.lbctl("--node", "rs1", "apply").returncode)
+        adopted = self.lbctl("--node", "rs1", "apply", "--adopt")
+        self.assertEqual(0, adopted.returncode, adopted.stderr)
+        self.assertIn("address 192.0.2.100/32 dev lo is lbctl's from now on", adopted.stdout)
+        self.assertIn("mptcp endpoint 192.0.2.111 is lbctl's from now on", adopted.stdout)
+        self.assertIn("nothing to do", self.lbctl("--node", "rs1", "apply").stdout)
+        self.assertEqual(0, self.lbctl("down").returncode)
+        gone = set(before.splitlines()) - set(self.dump().splitlines())
+        self.assertTrue(any("192.0.2.100/32" in line for line in gone), gone)
+        self.assertTrue(any("192.0.2.111" in line for line in gone), gone)
+
+    def test_a_service_that_leaves_stays_while_a_connection_uses_its_vip(self):
+        self.assertEqual(0, self.lbctl("--node", "rs1", "apply").returncode)
+        without = f"{self.state}/without.toml"
+        with open(EXAMPLE, encoding="utf-8") as whole, open(without, "w", encoding="utf-8") as file:
+            text = whole.read().replace('vip       = ["192.0.2.100", "2001:db8:100::100"]',
+                                        'vip       = ["192.0.2.200", "2001:db8:100::200"]')
+            file.write(text)
+        talk = ("import socket, sys; s = socket.create_server(('192.0.2.100', 443)); "
+                "c = socket.create_connection(('192.0.2.100', 443)); p, _ = s.accept(); s.close(); "
+                "print('up', flush=True); sys.stdin.read()")
+        talker = subprocess.Popen(["ip", "netns", "exec", NETNS, sys.executable, "-c", talk],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.assertEqual("up\n", talker.stdout.readline())
+        moved = self.lbctl("--node", "rs1", "apply", file=without)
+        self.assertEqual(0, moved.returncode, moved.stderr)
+        self.assertRegex(moved.stdout, r"on its way out.*\n(.*\n)*  address 192\.0\.2\.100  2 connections")
+        addresses = inside("ip -o addr show dev lo")
+        self.assertIn(" 192.0.2.100/32 ", addresses)
+        self.assertIn(" 192.0.2.200/32 ", addresses)
+        self.assertIn("nothing to do", self.lbctl("--node", "rs1", "apply", file=without).stdout)
+        at_once = self.lbctl("--node", "rs1", "plan", "--no-drain", file=without)
+        self.assertIn("- address 192.0.2.100/32 dev lo  (not in the file; 2 connections cut off)",
+                      at_once.stdout)
+        talker.communicate("")
+
+    def test_a_real_server_has_nothing_to_drain(self):
+        before = self.dump()
+        refused = self.lbctl("--node", "rs1", "drain", "rs1")
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("rs1 is a real server: drains are a director's", refused.stderr)
+        self.assertIn("no server \"rs9\"", self.lbctl("--node", "dir1", "drain", "rs9").stderr)
+        self.assertEqual(before, self.dump())
 
     def test_the_second_of_two_is_told_who_holds_the_lock(self):
         self.assertEqual(0, self.lbctl("--node", "rs1", "apply").returncode)

@@ -126,6 +126,7 @@ class FakeBackend : public kernel::Backend {
     NodeState& to = out.state;
     switch (subsystem_) {
       case Subsystem::sysctl:
+        to.sysctls.clear();
         for (const auto& [path, value] : from.sysctls)
           if (scope.sysctls.contains(path)) to.sysctls.emplace(path, value);
         break;
