@@ -80,7 +80,7 @@ class Scanner {
     if (peek() == '[') {
       header();
     } else if (!at_line_end() && peek() != '#') {
-      pair(table_depth_, table_path_);
+      pair();
     }
     if (failed_) return;
     skip_blanks();
@@ -93,26 +93,29 @@ class Scanner {
     newline();
   }
 
+  void put(Piece::Kind kind, std::size_t start) {
+    out_.pieces.push_back({kind, {start, pos_ - start}});
+  }
+
   void header() {
     const std::size_t start = pos_;
     const bool array = looking_at("[[");
+    const std::size_t first = out_.pieces.size();
     pos_ += array ? 2 : 1;
-    KeyPath path = key(0, "");
+    put(array ? Piece::Kind::array_header : Piece::Kind::header, start);
+    key();
     if (failed_) return;
     if (!looking_at(array ? "]]" : "]")) {
       return fail_here(array ? "`]]` expected after the name of the table"
                              : "`]` expected after the name of the table");
     }
     pos_ += array ? 2 : 1;
-    table_depth_ = path.parts.size();
-    table_path_ = path.full;
-    out_.first_use.try_emplace(path.full, path.parts.back());
-    out_.keys.emplace(start, std::move(path));
+    out_.pieces[first].at.length = pos_ - start;
   }
 
-  void pair(std::size_t depth, const std::string& prefix) {
-    const std::size_t start = pos_;
-    KeyPath path = key(depth, prefix);
+  void pair() {
+    put(Piece::Kind::key, pos_);
+    key();
     if (failed_) return;
     if (peek() != '=') {
       return fail_here("`=` expected after the key",
@@ -120,19 +123,12 @@ class Scanner {
     }
     ++pos_;
     skip_blanks();
-    out_.first_use.try_emplace(path.full, path.parts.back());
-    out_.keys.emplace(start, path);
-    // Inside an inline table the keys count from the table that the whole path names.
-    inline_depth_ = depth + path.parts.size();
-    const std::string full = path.full;
-    out_.keys.emplace(pos_, std::move(path));
-    value(full);
+    value();
   }
 
   /// A dotted key and the blanks behind it.
-  KeyPath key(std::size_t depth, const std::string& prefix) {
-    KeyPath path{depth, {}, prefix};
-    while (!failed_) {
+  void key() {
+    for (std::size_t parts = 1;; ++parts) {
       skip_blanks();
       const std::size_t start = pos_;
       if (looking_at("\"\"\"") || looking_at("'''")) {
@@ -143,36 +139,43 @@ class Scanner {
         while (is_bare(peek()))
           ++pos_;
       }
-      if (failed_) break;
+      if (failed_) return;
       if (pos_ == start) {
-        fail_here("a key was expected here",
-                  "letters, digits, - and _, or any text in quotes; parts are joined by dots");
-        break;
+        return fail_here("a key was expected here",
+                         "letters, digits, - and _, or any text in quotes; parts are joined by "
+                         "dots");
       }
-      path.parts.push_back({start, pos_ - start});
-      if (!path.full.empty()) path.full += '.';
-      path.full += text_.substr(start, pos_ - start);
-      if (path.parts.size() > max_nesting) fail_here("the key has too many parts");
+      put(Piece::Kind::part, start);
+      if (parts > max_nesting) return fail_here("the key has too many parts");
       skip_blanks();
-      if (peek() != '.') break;
+      if (peek() != '.') return;
       ++pos_;
     }
-    return path;
   }
 
   // --- values
-  void value(const std::string& path) {
+  void value() {
+    const std::size_t start = pos_;
+    const std::size_t first = out_.pieces.size();
     switch (peek()) {
+      case '[':
+        put(Piece::Kind::list, start);
+        nested([&] { array(); });
+        break;
+      case '{':
+        put(Piece::Kind::inline_table, start);
+        nested([&] { inline_table(); });
+        break;
       case '"':
       case '\'':
-        return text_value();
-      case '[':
-        return nested([&] { array(path); });
-      case '{':
-        return nested([&] { inline_table(path); });
+        text_value();
+        return put(Piece::Kind::scalar, start);
       default:
-        return plain();
+        plain();
+        return put(Piece::Kind::scalar, start);
     }
+    out_.pieces[first].at.length = pos_ - start;
+    put(Piece::Kind::end, pos_);
   }
 
   template <class F>
@@ -182,16 +185,14 @@ class Scanner {
     --nesting_;
   }
 
-  void array(const std::string& path) {
+  void array() {
     const std::size_t start = pos_++;
-    for (std::size_t index = 0; !failed_; ++index) {
+    while (!failed_) {
       skip_blanks_and_lines();
       if (failed_) return;
       if (peek() == ']') break;
       if (at_end()) return fail({start, 1}, "this list is never closed", "a `]` is missing");
-      const std::size_t depth = inline_depth_;
-      value(fmt::format("{}.{}", path, index));
-      inline_depth_ = depth;
+      value();
       if (failed_) return;
       skip_blanks_and_lines();
       if (peek() == ',') {
@@ -205,16 +206,14 @@ class Scanner {
     if (!failed_) ++pos_;
   }
 
-  void inline_table(const std::string& path) {
+  void inline_table() {
     const std::size_t start = pos_++;
-    const std::size_t depth = inline_depth_;
     const char* const one_line = "an inline table stands on one line; write a [table] instead";
     skip_blanks();
     while (!failed_ && peek() != '}') {
       if (at_line_end() || peek() == '#')
         return fail({start, 1}, "this `{` is never closed", one_line);
-      pair(depth, path);
-      inline_depth_ = depth;
+      pair();
       if (failed_) return;
       skip_blanks();
       if (peek() == '}') break;
@@ -301,9 +300,6 @@ class Scanner {
   std::string_view text_;
   std::size_t pos_ = 0;
   std::size_t nesting_ = 0;
-  std::size_t table_depth_ = 0;   ///< of the [table] that the lines belong to
-  std::size_t inline_depth_ = 0;  ///< of the value being read
-  std::string table_path_;
   bool failed_ = false;
   SyntaxError error_;
   Scan out_;
@@ -317,7 +313,8 @@ std::optional<SyntaxError> limits_and_encoding(const Source& source) {
   }
   std::size_t line_start = 0;
   for (std::size_t i = 0; i < text.size();) {
-    const auto character = decode_utf8(text.substr(i));
+    const bool ascii = static_cast<unsigned char>(text[i]) < 0x80;
+    const auto character = ascii ? Utf8{} : decode_utf8(text.substr(i));
     if (!character) {
       return SyntaxError{{i, 1}, "this octet is not UTF-8", "save the file as UTF-8"};
     }

@@ -1,9 +1,9 @@
-// One strict pass over the text before toml11 sees it, for three things that toml11 3.7 does not
-// give: where each key stands, the exact place of a syntax error, and limits (its parser recurses).
+// One strict pass over the text before toml11 sees it, for what toml11 3.7 does not give: where
+// each key stands, the exact place of a syntax error, limits (its parser recurses), and speed.
 #pragma once
 
+#include <cstdint>
 #include <expected>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -17,18 +17,24 @@ struct SyntaxError {
   std::string hint;
 };
 
-/// A key as written: `a."b c".d` has three parts.
-struct KeyPath {
-  std::size_t depth = 0;    ///< how many tables enclose the first part; 0: top level
-  std::vector<Span> parts;  ///< with their quotes
-  std::string full;         ///< from the top level, parts as written, joined by dots
+/// What the text consists of, in its order.
+struct Piece {
+  enum class Kind : std::uint8_t {
+    header,        ///< `[a.b]`; its parts follow
+    array_header,  ///< `[[a.b]]`; its parts follow
+    key,           ///< where the key of a pair starts; its parts follow, then its value
+    part,          ///< of a key or a header, with its quotes
+    scalar,        ///< a value that is neither list nor table, with its quotes
+    list,          ///< all of it; what is in it follows, then `end`
+    inline_table,  ///< the same
+    end,
+  };
+  Kind kind{};
+  Span at;
 };
 
 struct Scan {
-  /// By where the value starts, and, for the tables that the key itself makes, by where the key
-  /// or the [header] starts.
-  std::map<std::size_t, KeyPath> keys;
-  std::map<std::string, Span> first_use;  ///< by KeyPath::full
+  std::vector<Piece> pieces;
   std::vector<Span> comments;
 };
 

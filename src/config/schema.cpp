@@ -74,7 +74,10 @@ constexpr std::array later = {
 };
 
 std::string joined(std::string_view pattern, std::string_view key) {
-  return pattern.empty() ? std::string(key) : fmt::format("{}.{}", pattern, key);
+  std::string out(pattern);  // called for every key of the file
+  if (!out.empty()) out += '.';
+  out += key;
+  return out;
 }
 
 const KeySpec* find_key(std::string_view pattern) {

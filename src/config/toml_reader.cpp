@@ -6,7 +6,9 @@
 #include <sstream>
 #include <toml.hpp>
 
+#include "key_index.hpp"
 #include "scan.hpp"
+#include "tree.hpp"
 
 namespace lbctl::config {
 namespace {
@@ -21,7 +23,7 @@ Span span_of(const toml::value& value) {
 
 class Converter {
  public:
-  explicit Converter(const Scan& scan) : scan_(scan) {}
+  explicit Converter(const KeyIndex& index) : index_(index) {}
 
   /// `depth`: how many keys lead from the top level to `value`.
   Node convert(const toml::value& value, std::size_t depth) const {
@@ -74,14 +76,14 @@ class Converter {
   /// The part of the key that stands `depth` tables deep, of the key whose value (or which itself,
   /// for a table that a dotted key or a header makes) is at `value`.
   Span key_span(Span value, std::size_t depth) const {
-    const auto found = scan_.keys.find(value.offset);
-    if (found == scan_.keys.end()) return value;
+    const auto found = index_.keys.find(value.offset);
+    if (found == index_.keys.end()) return value;
     const KeyPath& path = found->second;
     if (depth < path.depth || depth - path.depth >= path.parts.size()) return value;
     return path.parts[depth - path.depth];
   }
 
-  const Scan& scan_;
+  const KeyIndex& index_;
 };
 
 /// Comments say nothing to toml11, but it walks over them again and again.
@@ -94,22 +96,66 @@ std::string without_comments(const Source& source, const Scan& scan) {
 }
 
 /// What the scanner let pass and toml11 did not: mostly a key that is defined twice.
-void report_refusal(const toml::exception& exception, const Scan& scan, Report& report) {
+void report_refusal(const toml::exception& exception, const KeyIndex& index, Report& report) {
   const Source& source = report.source();
   const auto& location = exception.location();
   const std::size_t offset = source.start_of_line(location.line()) + location.column() - 1;
   Span at{offset, std::max<std::size_t>(1, location.region())};
   const bool twice = std::string_view(exception.what()).contains("already exists");
-  const auto key = scan.keys.find(offset);
-  if (!twice || key == scan.keys.end()) {
+  const auto key = index.keys.find(offset);
+  if (!twice || key == index.keys.end()) {
     return report.error(at, "this is not valid TOML");
   }
   at = key->second.parts.back();
-  const auto first = scan.first_use.find(key->second.full);
+  const auto first = index.first_use.find(key->second.full);
   report.error(at, fmt::format("{} is defined twice", source.text(at)),
-               first != scan.first_use.end() && first->second.offset < at.offset
+               first != index.first_use.end() && first->second.offset < at.offset
                    ? fmt::format("first on {}", report.place(first->second))
                    : "");
+}
+
+/// What toml11 makes of each text as a value; nothing if it stumbles over one.
+std::optional<Scalars> read_scalars(const std::vector<std::string_view>& texts) {
+  std::string list = "v = [\n";
+  for (const std::string_view text : texts) {
+    list += text;
+    list += ",\n";
+  }
+  list += "]\n";
+  std::istringstream stream(std::move(list));
+  try {
+    const toml::value root = toml::parse(stream, "values");
+    const toml::array& values = root.at("v").as_array();
+    if (values.size() != texts.size()) return std::nullopt;
+    const KeyIndex nothing;
+    const Converter converter(nothing);
+    Scalars out;
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      out.emplace_hint(out.end(), texts[i], converter.convert(values[i], 0));
+    return out;
+  } catch (const std::exception&) {
+    return std::nullopt;  // reading the whole text says where
+  }
+}
+
+std::optional<Node> read_plain(const Source& source, const Scan& scan) {
+  if (!is_plain(scan)) return std::nullopt;
+  const auto scalars = read_scalars(scalar_texts(source, scan));
+  if (!scalars) return std::nullopt;
+  return build_tree(source, scan, *scalars);
+}
+
+std::optional<Node> read_whole(const Source& source, const Scan& scan, Report& report) {
+  const KeyIndex index = index_keys(source, scan);
+  std::istringstream stream(without_comments(source, scan));
+  try {
+    return Converter(index).convert(toml::parse(stream, source.name()), 0);
+  } catch (const toml::exception& exception) {
+    report_refusal(exception, index, report);
+  } catch (const std::exception& exception) {
+    report.error({0, 1}, fmt::format("the file can't be read as TOML: {}", exception.what()));
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -139,21 +185,16 @@ const Member* Node::find(std::string_view key) const {
   return found == members.end() ? nullptr : &*found;
 }
 
-std::optional<Node> read_toml(const Source& source, Report& report) {
+std::optional<Node> read_toml(const Source& source, Report& report, Way way) {
   const auto scanned = scan(source);
   if (!scanned) {
     report.error(scanned.error().at, scanned.error().message, scanned.error().hint);
     return std::nullopt;
   }
-  std::istringstream stream(without_comments(source, *scanned));
-  try {
-    return Converter(*scanned).convert(toml::parse(stream, source.name()), 0);
-  } catch (const toml::exception& exception) {
-    report_refusal(exception, *scanned, report);
-  } catch (const std::exception& exception) {
-    report.error({0, 1}, fmt::format("the file can't be read as TOML: {}", exception.what()));
+  if (way == Way::fast) {
+    if (auto tree = read_plain(source, *scanned)) return tree;
   }
-  return std::nullopt;
+  return read_whole(source, *scanned, report);
 }
 
 }  // namespace lbctl::config

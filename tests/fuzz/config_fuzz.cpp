@@ -1,10 +1,12 @@
 // Fuzzes the whole way from text to the state of every node. What must hold for any input: a Config
 // exactly without errors, every node of it resolves, every diagnostic points into the file and is
-// harmless to print, and every key's place holds that key.
+// harmless to print, every key's place holds that key, and the fast way of reading gives what
+// toml11 gives.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
+#include "config/same_tree.hpp"
 #include "lbctl/config/read.hpp"
 #include "lbctl/config/resolve.hpp"
 #include "toml_reader.hpp"
@@ -59,6 +61,7 @@ void check_tree(std::string_view text) {
   const Source source("fuzz", text);
   Report report(source);
   if (const auto root = read_toml(source, report)) check_keys(*root, source);
+  require(same_both_ways(source), "the fast way gives toml11's tree");
 }
 
 }  // namespace
