@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
+#include <map>
+#include <vector>
 
 #include "text.hpp"
 
@@ -74,53 +75,75 @@ constexpr std::array later = {
 };
 
 std::string joined(std::string_view pattern, std::string_view key) {
-  std::string out(pattern);  // called for every key of the file
+  std::string out(pattern);
   if (!out.empty()) out += '.';
   out += key;
   return out;
 }
 
-const KeySpec* find_key(std::string_view pattern) {
-  const auto found = std::ranges::find(keys, pattern, &KeySpec::pattern);
-  return found == keys.end() ? nullptr : &*found;
+/// The keys right below one pattern, as every key of the file is looked up here.
+struct Level {
+  std::vector<std::pair<std::string_view, const KeySpec*>> keys;
+  const KeySpec* any = nullptr;  ///< the * of names that the file chooses
+
+  const KeySpec* find(std::string_view key) const {
+    if (any) return any;
+    const auto found = std::ranges::find(keys, key, [](const auto& entry) { return entry.first; });
+    return found == keys.end() ? nullptr : found->second;
+  }
+};
+
+/// By pattern; the top level's is empty.
+using Levels = std::map<std::string_view, Level>;
+
+Levels make_levels() {
+  Levels out;
+  for (const KeySpec& spec : keys) {
+    const std::size_t dot = spec.pattern.rfind('.');
+    const bool top = dot == std::string_view::npos;
+    Level& level = out[top ? std::string_view() : spec.pattern.substr(0, dot)];
+    const std::string_view key = top ? spec.pattern : spec.pattern.substr(dot + 1);
+    if (key == "*") {
+      level.any = &spec;
+    } else {
+      level.keys.emplace_back(key, &spec);
+    }
+  }
+  return out;
 }
 
-/// The last part of `pattern` if it stands right below `parent`.
-std::optional<std::string_view> child_of(std::string_view parent, std::string_view pattern) {
-  if (!parent.empty()) {
-    if (!pattern.starts_with(parent) || pattern.size() <= parent.size()) return std::nullopt;
-    if (pattern[parent.size()] != '.') return std::nullopt;
-    pattern.remove_prefix(parent.size() + 1);
-  }
-  if (pattern.contains('.')) return std::nullopt;
-  return pattern;
-}
+/// "services.web.mptcp", put together only where a message names it. Empty: the top level.
+struct TableName {
+  const TableName* parent = nullptr;
+  std::string_view key;
+  std::string text() const { return parent ? joined(parent->text(), key) : std::string(); }
+};
 
 class ShapeCheck {
  public:
   explicit ShapeCheck(Report& report) : report_(report) {}
 
-  /// `what` is the table's name in messages: "services.web"; empty for the top level.
-  void table(const Node& node, Span at, const std::string& pattern, const std::string& what) {
-    const bool names = find_key(joined(pattern, "*")) != nullptr;
+  /// `name` is the table's in messages.
+  void table(const Node& node, Span at, std::string_view pattern, const TableName& name) {
+    const auto level = levels_.find(pattern);
+    if (level == levels_.end()) return;  // no table of the language is without keys
     for (const Member& member : node.members) {
-      const KeySpec* spec = find_key(joined(pattern, names ? "*" : member.key));
-      if (spec) {
-        value(member, *spec, joined(what, member.key));
+      if (const KeySpec* spec = level->second.find(member.key)) {
+        value(member, *spec, {&name, member.key});
       } else {
-        unknown(member, pattern, what);
+        unknown(member, level->second, pattern, name.text());
       }
     }
-    for (const KeySpec& spec : keys) {
-      const auto key = child_of(pattern, spec.pattern);
-      if (key && spec.required && !node.find(*key)) {
-        report_.error(at, fmt::format("{} lacks \"{}\"", what, *key), example(spec));
+    for (const auto& [key, spec] : level->second.keys) {
+      if (spec->required && !node.find(key)) {
+        report_.error(at, fmt::format("{} lacks \"{}\"", name.text(), key), example(*spec));
       }
     }
   }
 
  private:
-  void unknown(const Member& member, const std::string& pattern, const std::string& what) {
+  void unknown(const Member& member, const Level& level, std::string_view pattern,
+               const std::string& what) {
     const std::string full = joined(pattern, member.key);
     for (const LaterKey& key : later) {
       if (key.pattern == full) {
@@ -130,9 +153,8 @@ class ShapeCheck {
       }
     }
     std::vector<std::string> known;
-    for (const KeySpec& spec : keys) {
-      if (const auto key = child_of(pattern, spec.pattern)) known.emplace_back(*key);
-    }
+    for (const auto& [key, spec] : level.keys)
+      known.emplace_back(key);
     const std::string near = report_.full() ? "" : nearest(member.key, known);
     report_.error(member.key_at,
                   what.empty() ? fmt::format("unknown key \"{}\"", member.key)
@@ -141,23 +163,24 @@ class ShapeCheck {
                                : fmt::format("did you mean \"{}\"?", near));
   }
 
-  void value(const Member& member, const KeySpec& spec, const std::string& what) {
+  void value(const Member& member, const KeySpec& spec, const TableName& what) {
     const Node& node = member.value;
     switch (spec.shape) {
       case Shape::table:
-        if (!node.is(Node::Kind::table)) return wrong(node, what, "a table", example(spec));
-        return table(node, member.key_at, std::string(spec.pattern), what);
+        if (!node.is(Node::Kind::table)) return wrong(node, what.text(), "a table", example(spec));
+        return table(node, member.key_at, spec.pattern, what);
       case Shape::text:
-        if (!node.is(Node::Kind::text)) wrong(node, what, "a text", example(spec));
+        if (!node.is(Node::Kind::text)) wrong(node, what.text(), "a text", example(spec));
         return;
       case Shape::duration:
-        if (!node.is(Node::Kind::text)) wrong(node, what, "a duration", example(spec));
+        if (!node.is(Node::Kind::text)) wrong(node, what.text(), "a duration", example(spec));
         return;
       case Shape::whole:
-        if (!node.is(Node::Kind::integer)) wrong(node, what, "a whole number", example(spec));
+        if (!node.is(Node::Kind::integer))
+          wrong(node, what.text(), "a whole number", example(spec));
         return;
       case Shape::boolean:
-        if (!node.is(Node::Kind::boolean)) wrong(node, what, "true or false", example(spec));
+        if (!node.is(Node::Kind::boolean)) wrong(node, what.text(), "true or false", example(spec));
         return;
       case Shape::texts:
         return list(member, spec, what, Node::Kind::text, "a list of texts");
@@ -168,18 +191,20 @@ class ShapeCheck {
           return list(member, spec, what, Node::Kind::text,
                       "a list of names or a table of weights");
         }
-        if (node.members.empty()) report_.error(node.at, fmt::format("{} is empty", what));
-        return table(node, member.key_at, std::string(spec.pattern), what);
+        if (node.members.empty()) report_.error(node.at, fmt::format("{} is empty", what.text()));
+        return table(node, member.key_at, spec.pattern, what);
     }
   }
 
-  void list(const Member& member, const KeySpec& spec, const std::string& what, Node::Kind kind,
+  void list(const Member& member, const KeySpec& spec, const TableName& what, Node::Kind kind,
             std::string_view wanted) {
     const Node& node = member.value;
-    if (!node.is(Node::Kind::list)) return wrong(node, what, wanted, example(spec));
-    if (node.items.empty()) report_.error(node.at, fmt::format("{} is empty", what), example(spec));
+    if (!node.is(Node::Kind::list)) return wrong(node, what.text(), wanted, example(spec));
+    if (node.items.empty())
+      report_.error(node.at, fmt::format("{} is empty", what.text()), example(spec));
     for (const Node& item : node.items) {
-      if (!item.is(kind)) wrong(item, fmt::format("each of {}", what), name(kind), example(spec));
+      if (!item.is(kind))
+        wrong(item, fmt::format("each of {}", what.text()), name(kind), example(spec));
     }
   }
 
@@ -223,6 +248,7 @@ class ShapeCheck {
   }
 
   Report& report_;
+  Levels levels_ = make_levels();
 };
 
 }  // namespace
@@ -235,7 +261,7 @@ std::span<const LaterKey> later_keys() {
 }
 
 void check_shape(const Node& root, Report& report) {
-  ShapeCheck(report).table(root, {0, 1}, "", "");
+  ShapeCheck(report).table(root, {0, 1}, "", {});
 }
 
 std::vector<std::string> known_keys() {

@@ -131,7 +131,7 @@ std::optional<Scalars> read_scalars(const std::vector<std::string_view>& texts) 
     const Converter converter(nothing);
     Scalars out;
     for (std::size_t i = 0; i < texts.size(); ++i)
-      out.emplace_hint(out.end(), texts[i], converter.convert(values[i], 0));
+      out.emplace(texts[i], converter.convert(values[i], 0));
     return out;
   } catch (const std::exception&) {
     return std::nullopt;  // reading the whole text says where

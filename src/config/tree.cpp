@@ -1,8 +1,9 @@
 #include "tree.hpp"
 
 #include <algorithm>
-#include <set>
+#include <map>
 #include <string>
+#include <unordered_set>
 
 namespace lbctl::config {
 namespace {
@@ -14,6 +15,13 @@ bool in_quotes(std::string_view part) {
 }
 
 bool keys_differ(const std::vector<Member>& members) {
+  constexpr std::size_t few = 12;  // then comparing each with each costs least
+  if (members.size() <= few) {
+    for (auto one = members.begin(); one != members.end(); ++one)
+      if (std::ranges::find(one + 1, members.end(), one->key, &Member::key) != members.end())
+        return false;
+    return true;
+  }
   std::vector<std::string_view> keys;
   keys.reserve(members.size());
   for (const Member& member : members)
@@ -152,14 +160,12 @@ bool is_plain(const Scan& scan) {
 
 std::vector<std::string_view> scalar_texts(const Source& source, const Scan& scan) {
   std::vector<std::string_view> out;
+  std::unordered_set<std::string_view> seen;
   for (const Piece& piece : scan.pieces) {
     const std::string_view text = source.text(piece.at);
-    if (piece.kind == Kind::scalar || (piece.kind == Kind::part && in_quotes(text)))
-      out.push_back(text);
+    const bool wanted = piece.kind == Kind::scalar || (piece.kind == Kind::part && in_quotes(text));
+    if (wanted && seen.insert(text).second) out.push_back(text);
   }
-  std::ranges::sort(out);
-  const auto [first, last] = std::ranges::unique(out);
-  out.erase(first, last);
   return out;
 }
 

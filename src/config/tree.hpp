@@ -3,9 +3,9 @@
 // that is not plain (decision 0008).
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "node.hpp"
@@ -16,11 +16,12 @@ namespace lbctl::config {
 /// No key with dots outside a [header], and no [[array of tables]].
 bool is_plain(const Scan& scan);
 
-/// Every text that has to be read by toml11: scalars, and key parts in quotes; each once.
+/// Every text that has to be read by toml11: scalars, and key parts in quotes; each once, in the
+/// order of the file.
 std::vector<std::string_view> scalar_texts(const Source& source, const Scan& scan);
 
 /// What toml11 read, by its text; the places are not those of the file.
-using Scalars = std::map<std::string_view, Node>;
+using Scalars = std::unordered_map<std::string_view, Node>;
 
 /// Only for a plain scan. Nothing if a key may stand twice, or if a table gets its own [header]
 /// after another has named it: toml11 knows what of that is allowed.

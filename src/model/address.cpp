@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 
 namespace lbctl::model {
 
@@ -36,12 +37,21 @@ std::optional<IpAddress> IpAddress::from_octets(std::span<const std::uint8_t> oc
 
 std::string IpAddress::text() const {
   char buffer[INET6_ADDRSTRLEN];
-  return inet_ntop(is_v4() ? AF_INET : AF_INET6, octets_.data(), buffer, sizeof buffer);
+  if (!is_v4()) return inet_ntop(AF_INET6, octets_.data(), buffer, sizeof buffer);
+  // Plans name two addresses a line, and glibc's inet_ntop() goes through sprintf() for IPv4.
+  char* end = buffer;
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (i > 0) *end++ = '.';
+    end = std::to_chars(end, buffer + sizeof buffer, octets_[i]).ptr;
+  }
+  return {buffer, end};
 }
 
 std::string endpoint_text(const IpAddress& address, Port port) {
-  return address.is_v4() ? fmt::format("{}:{}", address.text(), number(port))
-                         : fmt::format("[{}]:{}", address.text(), number(port));
+  std::string out = address.is_v4() ? address.text() : '[' + address.text() + ']';
+  out += ':';
+  out += std::to_string(number(port));
+  return out;
 }
 
 std::string MacAddress::text() const {

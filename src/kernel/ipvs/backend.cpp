@@ -71,7 +71,7 @@ class Ipvs final : public Backend {
   }
 
   // The kernel lists the destinations of one service at a time and runs one dump per socket. Where
-  // they fit in one piece (about 80 of them) this takes two system calls.
+  // they fit in one piece (about 19 of them) this takes two system calls.
   Result<> read_destinations(const model::ServiceKey& key, model::VirtualService& service,
                              model::IpvsCounters& counters) {
     auto request = encode_list_destinations(key);
