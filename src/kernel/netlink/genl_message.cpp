@@ -3,6 +3,7 @@
 #include <netlink/attr.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "netlink/genl.hpp"
@@ -12,6 +13,7 @@ namespace lbctl::kernel::genl {
 namespace {
 // The largest request here (a service with all its attributes) takes about 130 octets.
 constexpr std::size_t request_size = 512;
+constexpr std::size_t usual_size = 160;
 
 // libnl's walkers take pointers that are not const but only read.
 template <class T>
@@ -20,13 +22,20 @@ T* without_const(const std::uint8_t* p) {
 }
 }  // namespace
 
-Request::Request(std::uint8_t command, std::uint8_t version)
-    : message_(nlmsg_alloc_size(request_size)) {
-  genlmsghdr header{};
-  header.cmd = command;
-  header.version = version;
-  fits_ = message_ && nlmsg_put(message_.get(), 0, 0, 0, 0, 0) != nullptr &&
-          nlmsg_append(message_.get(), &header, sizeof header, NLMSG_ALIGNTO) == 0;
+Request::Request(std::uint8_t command, std::uint8_t version) {
+  message_.reserve(usual_size);
+  const nlmsghdr netlink{};
+  const genlmsghdr generic{.cmd = command, .version = version, .reserved = 0};
+  put(&netlink, sizeof netlink);
+  put(&generic, sizeof generic);
+}
+
+void Request::put(const void* data, std::size_t size) {
+  fits_ = fits_ && message_.size() + NLA_ALIGN(size) <= request_size;
+  if (!fits_) return;
+  const auto* octets = static_cast<const std::uint8_t*>(data);
+  message_.insert(message_.end(), octets, octets + size);
+  message_.resize(NLA_ALIGN(message_.size()));
 }
 
 Request& Request::be16(int type, std::uint16_t value) {
@@ -38,24 +47,31 @@ Request& Request::string(int type, const std::string& value) {
 }
 
 Request& Request::bytes(int type, const void* data, std::size_t size) {
-  fits_ = fits_ && size <= request_size &&
-          nla_put(message_.get(), type, static_cast<int>(size), data) == 0;
+  fits_ = fits_ && size <= request_size;
+  if (!fits_) return *this;
+  const nlattr header{.nla_len = static_cast<std::uint16_t>(NLA_HDRLEN + size),
+                      .nla_type = static_cast<std::uint16_t>(type)};
+  put(&header, sizeof header);
+  put(data, size);
   return *this;
 }
 
 Request& Request::begin(int type) {
-  if (fits_) nest_ = nla_nest_start(message_.get(), type);
-  fits_ = fits_ && nest_ != nullptr;
-  return *this;
+  nest_ = message_.size();
+  return bytes(type | NLA_F_NESTED, nullptr, 0);
 }
 
 Request& Request::end() {
-  fits_ = fits_ && nla_nest_end(message_.get(), nest_) == 0;
+  if (!fits_) return *this;
+  const auto length = static_cast<std::uint16_t>(message_.size() - nest_);
+  std::memcpy(message_.data() + nest_ + offsetof(nlattr, nla_len), &length, sizeof length);
   return *this;
 }
 
 Result<Message> Request::finish() {
   if (!fits_) return fail(Errc::invalid, "a netlink request would be too long");
+  const auto length = static_cast<std::uint32_t>(message_.size());
+  std::memcpy(message_.data() + offsetof(nlmsghdr, nlmsg_len), &length, sizeof length);
   return std::move(message_);
 }
 

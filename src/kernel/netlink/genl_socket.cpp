@@ -64,27 +64,24 @@ Result<std::uint16_t> Socket::family(const std::string& name) {
 
 Result<> Socket::send(std::uint16_t family, std::span<const Message> batch, std::uint16_t flags,
                       std::uint16_t last_flags) {
-  std::vector<iovec> parts;
-  parts.reserve(batch.size());
+  outgoing_.clear();
   for (const Message& message : batch) {
-    nlmsghdr* header = nlmsg_hdr(message.get());
-    header->nlmsg_type = family;
-    header->nlmsg_flags =
-        static_cast<std::uint16_t>(flags | (&message == &batch.back() ? last_flags : 0));
-    header->nlmsg_seq = ++sequence_;
-    header->nlmsg_pid = nl_socket_get_local_port(handle_.get());
-    parts.push_back({header, NLMSG_ALIGN(header->nlmsg_len)});
+    const nlmsghdr header{.nlmsg_len = static_cast<std::uint32_t>(message.size()),
+                          .nlmsg_type = family,
+                          .nlmsg_flags = static_cast<std::uint16_t>(
+                              flags | (&message == &batch.back() ? last_flags : 0)),
+                          .nlmsg_seq = ++sequence_,
+                          .nlmsg_pid = nl_socket_get_local_port(handle_.get())};
+    const auto* start = reinterpret_cast<const std::uint8_t*>(&header);
+    outgoing_.insert(outgoing_.end(), start, start + sizeof header);
+    outgoing_.insert(outgoing_.end(), message.begin() + NLMSG_HDRLEN, message.end());
   }
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
-  msghdr out{};
-  out.msg_name = &kernel;
-  out.msg_namelen = sizeof kernel;
-  out.msg_iov = parts.data();
-  out.msg_iovlen = parts.size();
   ssize_t sent = 0;
   do {
-    sent = sendmsg(fd(), &out, 0);
+    sent = sendto(fd(), outgoing_.data(), outgoing_.size(), 0,
+                  reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
   } while (sent < 0 && errno == EINTR);
   if (sent < 0) return fail_errno("send to the kernel");
   return {};

@@ -37,7 +37,7 @@ inline std::string hex(const std::uint8_t* data, std::size_t size) {
 
 /// What follows the netlink header of a request.
 inline std::string payload(const genl::Message& message) {
-  const nlmsghdr* header = nlmsg_hdr(message.get());
+  const auto* header = reinterpret_cast<const nlmsghdr*>(message.data());
   return hex(reinterpret_cast<const std::uint8_t*>(header) + NLMSG_HDRLEN,
              header->nlmsg_len - std::size_t{NLMSG_HDRLEN});
 }
