@@ -1,6 +1,6 @@
 // The tree of a file that uses TOML in the plain way, put together from what the scanner found.
 // toml11 reads each value once however often it stands in the file, and it alone judges every file
-// that is not plain (decision 0008).
+// that is not plain (decision 0009).
 #pragma once
 
 #include <optional>
