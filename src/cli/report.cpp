@@ -10,9 +10,17 @@ namespace lbctl::cli {
 
 namespace {
 
+/// Line by line: the text of a large plan would be as large as the plan.
+void print_operations(std::span<const model::Operation> operations) {
+  for (const model::Operation& operation : operations)
+    fmt::print("{}\n", plan::render_line(operation));
+}
+
 void print_reverted(const engine::Report& report) {
-  if (!report.reverted.empty())
-    fmt::print("taken back, so that the node is as before:\n{}", plan::render(report.reverted));
+  if (!report.reverted.empty()) {
+    fmt::print("taken back, so that the node is as before:\n");
+    print_operations(report.reverted);
+  }
   if (report.revert_error) {
     fmt::print(stderr, "lbctl: error: not all could be taken back: {}\n",
                report.revert_error->text());
@@ -26,12 +34,14 @@ void print_failure(const std::string& who, const engine::Report& report) {
     complain(
         Error(Errc::system, "the kernel took every change, but when read back it still differs")
             .with_hint("somebody else may be writing too; run lbctl plan"));
-    fmt::print("{}: still differs:\n{}", who, plan::render(report.still_differs));
+    fmt::print("{}: still differs:\n", who);
+    print_operations(report.still_differs);
     return;
   }
-  fmt::print("{}: {} of {} done:\n{}", who, report.done, count(all.size(), "change"),
-             plan::render(all.first(report.done)));
-  fmt::print("left:\n{}", plan::render(all.subspan(report.done)));
+  fmt::print("{}: {} of {} done:\n", who, report.done, count(all.size(), "change"));
+  print_operations(all.first(report.done));
+  fmt::print("left:\n");
+  print_operations(all.subspan(report.done));
   print_reverted(report);
 }
 
@@ -74,8 +84,9 @@ void print_report(const std::string& who, std::string_view nothing, const engine
   if (report.operations.empty()) {
     fmt::print("{}: {}\n", who, nothing);
   } else {
-    fmt::print("{}: {} made, read back and found right\n{}", who,
-               count(report.operations.size(), "change"), plan::render(report.operations));
+    fmt::print("{}: {} made, read back and found right\n", who,
+               count(report.operations.size(), "change"));
+    print_operations(report.operations);
   }
   print_leaving(report.stays, report.figures);
 }

@@ -27,9 +27,9 @@ void refuse_missing(const NodeState& want, const NodeState& observed, std::vecto
 }
 
 /// The ledger after the work: only what the kernel really has.
-void write_settled(const Ledger& claimed, const NodeState& end, const NodeState& observed,
+void write_settled(const Ledger& claimed, const NodeState& end, const NodeState& ours,
                    StateDir& state, Report& report) {
-  const Ledger settled = settle(claimed, end, observed);
+  const Ledger settled = settle(claimed, end, ours);
   Result<> written;
   if (settled == Ledger{}) {
     written = state.remove_ledger();
@@ -91,7 +91,8 @@ Result<Preview> Engine::preview(const Goal& goal, const Ledger& ledger) {
   Preview out;
   if (auto read = observe(scope_of(goal.want, ledger), out.observed); !read)
     return fail(std::move(read.error()));
-  out.split = split(out.observed.state, ledger);
+  out.split = split(std::move(out.observed.state), ledger);
+  out.observed.state = {};
   if (goal.adopt) out.adopted = adopt(goal.want, out.split);
   if (auto used = plan::addresses_to_count(goal.want, out.split.ours); !used.empty()) {
     const Scope scope{.sysctls = {}, .addresses = false, .sockets = std::move(used)};
@@ -100,7 +101,7 @@ Result<Preview> Engine::preview(const Goal& goal, const Ledger& ledger) {
     out.observed.sockets = std::move(counted.sockets);
   }
   out.refusals = conflicts(goal.want, out.split);
-  refuse_missing(goal.want, out.observed.state, out.refusals);
+  refuse_missing(goal.want, out.split.ours, out.refusals);
   out.plan = plan::make({.want = goal.want,
                          .have = out.split.ours,
                          .observed = out.observed,
@@ -119,56 +120,60 @@ Result<Report> Engine::apply(const Goal& goal, StateDir& state, const Stop& stop
   auto before = preview(goal, *ledger);
   if (!before) return fail(std::move(before.error()));
   Report report;
-  report.adopted = before->adopted;
+  report.adopted = std::move(before->adopted);
   if (!before->refusals.empty()) {
     report.operations = std::move(before->plan.operations);
     report.refusals = std::move(before->refusals);
     return report;
   }
 
-  Ledger claimed = claim(*ledger, goal.want, before->observed.state);
+  Ledger claimed = claim(*ledger, goal.want, before->split.ours);
   claimed.leaving = before->plan.leaving;
   if (claimed != *ledger)
     if (auto written = state.write_ledger(claimed); !written)
       return fail(std::move(written.error()).during("nothing was changed"));
+  report.figures = std::move(before->observed);
   if (before->plan.operations.empty()) {
-    write_settled(claimed, before->plan.end, before->observed.state, state, report);
+    write_settled(claimed, before->plan.end ? *before->plan.end : goal.want, before->split.ours,
+                  state, report);
     report.stays = std::move(before->plan.stays);
-    report.figures = std::move(before->observed);
     return report;
   }
 
-  const Goal back = as_before(before->split, *ledger, goal.want);
-  carry_out(goal, claimed, *before, report, stop);
+  carry_out(goal, claimed, before->plan, report, stop);
   const bool failed = report.error && report.done < report.operations.size();
   if (failed && !stop() && !takes_away(report.operations[report.done])) {
+    const Goal back = as_before(before->split, *ledger, goal.want);
     revert(back, claimed, report);
-    verify(back, claimed, *before, state, report);
+    verify(back, claimed, std::move(before->plan), state, report);
   } else {
-    verify(goal, claimed, *before, state, report);
+    before->split = {};
+    verify(goal, claimed, std::move(before->plan), state, report);
   }
   return report;
 }
 
-void Engine::carry_out(const Goal& goal, const Ledger& claimed, Preview& preview, Report& report,
+void Engine::carry_out(const Goal& goal, const Ledger& claimed, plan::Plan& plan, Report& report,
                        const Stop& stop) {
-  report.operations = preview.plan.operations;
-  const std::size_t first = preview.plan.first;
+  report.operations = std::move(plan.operations);
+  const std::size_t planned = report.operations.size();
+  const std::size_t first = plan.first;
   execute(report, first, stop);
-  if (report.error || first == report.operations.size()) return;
+  if (report.error || first == planned) return;
   if (first != 0) {
     // Connections may have begun between the first count and the moment when weights went to 0.
-    auto again = this->preview(goal, claimed);
+    auto again = preview(goal, claimed);
     if (!again) {
       report.error = std::move(again.error()).during("count the connections again");
       return;
     }
+    plan = std::move(again->plan);
+    report.figures = std::move(again->observed);
     report.operations.resize(first);
-    std::ranges::copy(again->plan.operations, std::back_inserter(report.operations));
-    if (report.operations.size() < preview.plan.operations.size())
+    std::ranges::move(plan.operations, std::back_inserter(report.operations));
+    if (report.operations.size() < planned)
       report.notes.emplace_back(
           "connections began while this was at work; what they use stays and drains");
-    preview = std::move(*again);
   }
   execute(report, report.operations.size(), stop);
 }
@@ -180,27 +185,26 @@ void Engine::revert(const Goal& goal, const Ledger& claimed, Report& report) {
     return;
   }
   Report reverting;
-  carry_out(goal, claimed, *preview, reverting, [] { return false; });
+  carry_out(goal, claimed, preview->plan, reverting, [] { return false; });
   report.revert_error = std::move(reverting.error);
   reverting.operations.resize(reverting.done);
   report.reverted = std::move(reverting.operations);
   std::ranges::move(reverting.notes, std::back_inserter(report.notes));
 }
 
-void Engine::verify(const Goal& goal, const Ledger& claimed, const Preview& preview,
-                    StateDir& state, Report& report) {
+void Engine::verify(const Goal& goal, const Ledger& claimed, plan::Plan plan, StateDir& state,
+                    Report& report) {
   Observed after;
   if (auto read = observe(scope_of(goal.want, claimed), after); !read) {
     if (!report.error) report.error = std::move(read.error()).during("read back");
     return;
   }
-  if (!report.error)
-    report.still_differs = plan::diff(preview.plan.end, split(after.state, claimed).ours,
-                                      before_of(claimed), goal.removal);
-  write_settled(claimed, report.error ? goal.want : preview.plan.end, after.state, state, report);
-  report.stays = preview.plan.stays;
-  report.figures = std::move(after);
-  report.figures.sockets = preview.observed.sockets;
+  const NodeState ours = split(std::move(after.state), claimed).ours;
+  const NodeState& end = plan.end && !report.error ? *plan.end : goal.want;
+  if (!report.error) report.still_differs = plan::diff(end, ours, before_of(claimed), goal.removal);
+  write_settled(claimed, end, ours, state, report);
+  report.stays = std::move(plan.stays);
+  report.figures.ipvs_counters = std::move(after.ipvs_counters);
 }
 
 void Engine::execute(Report& report, std::size_t end, const Stop& stop) {

@@ -70,8 +70,8 @@ ordered_json to_json(const Leaving& leaving) {
   out["steered"] = to_json(leaving.steered, [](const SteeredKey& key) {
     return ordered_json{{"address", key.address.text()}, {"port", number(key.port)}};
   });
-  out["server_ids"] = to_json(leaving.server_ids,
-                              [](ServerId id) { return ordered_json{{"id", number(id)}}; });
+  out["server_ids"] =
+      to_json(leaving.server_ids, [](ServerId id) { return ordered_json{{"id", number(id)}}; });
   return out;
 }
 

@@ -2,25 +2,36 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
+#include <utility>
+
 namespace lbctl::engine {
 
 using namespace model;
 
-Split split(const NodeState& observed, const Ledger& ledger) {
-  Split out;
-  out.ours.sysctls = observed.sysctls;
-  out.ours.nft = observed.nft;
-  out.ours.mptcp.limits = observed.mptcp.limits;
-  out.ours.xdp = observed.xdp;
-  out.ours.xdp.foreign.clear();
-  out.foreign.xdp.foreign = observed.xdp.foreign;
-  for (const auto& [key, service] : observed.ipvs)
-    (ledger.services.contains(key) ? out.ours : out.foreign).ipvs.emplace(key, service);
-  for (const auto& [key, settings] : observed.addresses)
-    (settings.protocol == rtnl_protocol ? out.ours : out.foreign).addresses.emplace(key, settings);
-  for (const auto& [key, endpoint] : observed.mptcp.endpoints)
-    (ledger.endpoints.contains(key) ? out.ours : out.foreign)
-        .mptcp.endpoints.emplace(key, endpoint);
+namespace {
+
+/// Moves the entries that are somebody else's.
+template <class Map, class IsOurs>
+void move_others(Map& from, Map& to, IsOurs is_ours) {
+  for (auto it = from.begin(); it != from.end();) {
+    const auto next = std::next(it);
+    if (!is_ours(*it)) to.insert(to.end(), from.extract(it));
+    it = next;
+  }
+}
+
+}  // namespace
+
+Split split(NodeState observed, const Ledger& ledger) {
+  Split out{.ours = std::move(observed), .foreign = {}};
+  std::swap(out.ours.xdp.foreign, out.foreign.xdp.foreign);
+  move_others(out.ours.ipvs, out.foreign.ipvs,
+              [&](const auto& entry) { return ledger.services.contains(entry.first); });
+  move_others(out.ours.addresses, out.foreign.addresses,
+              [](const auto& entry) { return entry.second.protocol == rtnl_protocol; });
+  move_others(out.ours.mptcp.endpoints, out.foreign.mptcp.endpoints,
+              [&](const auto& entry) { return ledger.endpoints.contains(entry.first); });
   return out;
 }
 
@@ -91,19 +102,18 @@ std::vector<Error> conflicts(const NodeState& want, const Split& split) {
   return out;
 }
 
-Ledger claim(const Ledger& ledger, const NodeState& want, const NodeState& observed) {
+Ledger claim(const Ledger& ledger, const NodeState& want, const NodeState& ours) {
   Ledger out = ledger;
   for (const auto& [key, service] : want.ipvs)
     out.services.insert(key);
   for (const auto& [key, endpoint] : want.mptcp.endpoints)
     out.endpoints.insert(key);
   for (const auto& [path, value] : want.sysctls)
-    if (const auto now = observed.sysctls.find(path);
-        now != observed.sysctls.end() && now->second != value)
+    if (const auto now = ours.sysctls.find(path); now != ours.sysctls.end() && now->second != value)
       out.sysctls.emplace(path, now->second);  // keeps what an earlier apply found
-  if (want.mptcp.limits && observed.mptcp.limits && *want.mptcp.limits != *observed.mptcp.limits &&
+  if (want.mptcp.limits && ours.mptcp.limits && *want.mptcp.limits != *ours.mptcp.limits &&
       !out.limits)
-    out.limits = observed.mptcp.limits;
+    out.limits = ours.mptcp.limits;
   out.nft = out.nft || want.nft.forward.has_value();
   out.xdp = out.xdp || !want.xdp.attachments.empty();
   return out;
@@ -112,40 +122,39 @@ Ledger claim(const Ledger& ledger, const NodeState& want, const NodeState& obser
 namespace {
 
 /// What is on its way out and has not gone yet.
-void settle(Leaving& leaving, const NodeState& observed) {
+void settle(Leaving& leaving, const NodeState& ours) {
   std::erase_if(leaving.destinations, [&](const auto& entry) {
-    const auto service = observed.ipvs.find(entry.first.service);
-    return service == observed.ipvs.end() ||
-           !service->second.destinations.contains(entry.first.key);
+    const auto service = ours.ipvs.find(entry.first.service);
+    return service == ours.ipvs.end() || !service->second.destinations.contains(entry.first.key);
   });
   std::set<IpAddress> standing;
-  for (const auto& [key, settings] : observed.addresses)
+  for (const auto& [key, settings] : ours.addresses)
     standing.insert(key.address);
   std::erase_if(leaving.addresses,
                 [&](const auto& entry) { return !standing.contains(entry.first); });
   std::erase_if(leaving.steered,
-                [&](const auto& entry) { return !observed.xdp.services.contains(entry.first); });
+                [&](const auto& entry) { return !ours.xdp.services.contains(entry.first); });
   std::erase_if(leaving.server_ids,
-                [&](const auto& entry) { return !observed.xdp.servers.contains(entry.first); });
+                [&](const auto& entry) { return !ours.xdp.servers.contains(entry.first); });
 }
 
 }  // namespace
 
-Ledger settle(const Ledger& ledger, const NodeState& want, const NodeState& observed) {
+Ledger settle(const Ledger& ledger, const NodeState& want, const NodeState& ours) {
   Ledger out = ledger;
-  std::erase_if(out.services, [&](const ServiceKey& key) { return !observed.ipvs.contains(key); });
+  std::erase_if(out.services, [&](const ServiceKey& key) { return !ours.ipvs.contains(key); });
   std::erase_if(out.endpoints,
-                [&](const EndpointKey& key) { return !observed.mptcp.endpoints.contains(key); });
+                [&](const EndpointKey& key) { return !ours.mptcp.endpoints.contains(key); });
   std::erase_if(out.sysctls, [&](const auto& entry) {
     if (want.sysctls.contains(entry.first)) return false;
-    const auto now = observed.sysctls.find(entry.first);
-    return now == observed.sysctls.end() || now->second == entry.second;
+    const auto now = ours.sysctls.find(entry.first);
+    return now == ours.sysctls.end() || now->second == entry.second;
   });
-  if (out.limits && !want.mptcp.limits && out.limits == observed.mptcp.limits) out.limits.reset();
-  settle(out.leaving, observed);
-  out.nft = observed.nft.forward.has_value();
-  out.xdp = !observed.xdp.attachments.empty() || !observed.xdp.services.empty() ||
-            !observed.xdp.servers.empty();
+  if (out.limits && !want.mptcp.limits && out.limits == ours.mptcp.limits) out.limits.reset();
+  settle(out.leaving, ours);
+  out.nft = ours.nft.forward.has_value();
+  out.xdp =
+      !ours.xdp.attachments.empty() || !ours.xdp.services.empty() || !ours.xdp.servers.empty();
   return out;
 }
 

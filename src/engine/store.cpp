@@ -87,8 +87,8 @@ Result<> Store::write(const std::string& name, std::string_view text) {
   const std::string path = path_ + "/" + fresh;
   if (::unlinkat(fd(), fresh.c_str(), 0) != 0 && errno != ENOENT)
     return fail_errno("remove " + path);
-  const Fd file(::openat(fd(), fresh.c_str(),
-                         O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const Fd file(
+      ::openat(fd(), fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file) return fail_errno("make " + path);
   if (auto written = write_all(file.get(), text, path); !written) return written;
   if (::fsync(file.get()) != 0) return fail_errno("sync " + path);

@@ -72,14 +72,15 @@ Plan make(const Request& request) {
   Plan out;
   out.leaving = what_leaves(request);
   out.stays = still_used(out.leaving, request.observed, request.now);
-  NodeState first = keep(request.want, request.have, request.before, out.leaving);
-  out.operations = diff(first, request.have, request.before, request.removal);
-  out.first = out.operations.size();
-  if (out.stays == out.leaving) {
-    out.end = std::move(first);
+  if (out.leaving.empty()) {
+    out.operations = diff(request.want, request.have, request.before, request.removal);
+    out.first = out.operations.size();
   } else {
+    const NodeState first = keep(request.want, request.have, request.before, out.leaving);
+    out.operations = diff(first, request.have, request.before, request.removal);
+    out.first = out.operations.size();
     out.end = keep(request.want, request.have, request.before, out.stays);
-    std::ranges::move(diff(out.end, first, request.before, request.removal),
+    std::ranges::move(diff(*out.end, first, request.before, request.removal),
                       std::back_inserter(out.operations));
   }
   for (Operation& operation : out.operations)

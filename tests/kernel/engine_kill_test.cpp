@@ -121,7 +121,7 @@ struct Node {
     auto kernel = cli::RealKernel::open(temp.path);
     const auto preview = engine::Engine(kernel->backends()).preview(goal, *ledger);
     REQUIRE(preview);
-    CHECK(engine::settle(*ledger, goal.want, preview->observed.state) == *ledger);
+    CHECK(engine::settle(*ledger, goal.want, preview->split.ours) == *ledger);
   }
 
   TempDir temp;

@@ -15,8 +15,8 @@ namespace lbctl::engine {
 
 /// What is, and what would be done. Nothing has been touched.
 struct Preview {
-  model::Observed observed;
-  Split split;
+  Split split;               ///< the state that was read
+  model::Observed observed;  ///< the live figures; the state is in `split`
   plan::Plan plan;
   std::vector<std::string> adopted;  ///< foreign objects that become lbctl's, as Goal asks
   /// Why it would not be done: foreign objects in the way, settings that this kernel lacks.
@@ -81,10 +81,11 @@ class Engine {
   Result<> observe(const model::Scope& scope, model::Observed& out);
   /// operations[done, end), in runs of one subsystem each; stops at the first that fails.
   void execute(Report& report, std::size_t end, const Stop& stop);
-  void carry_out(const Goal& goal, const Ledger& claimed, Preview& preview, Report& report,
+  /// Leaves in `plan` the one that was carried out in the end, without its operations.
+  void carry_out(const Goal& goal, const Ledger& claimed, plan::Plan& plan, Report& report,
                  const Stop& stop);
   void revert(const Goal& goal, const Ledger& claimed, Report& report);
-  void verify(const Goal& goal, const Ledger& claimed, const Preview& preview, StateDir& state,
+  void verify(const Goal& goal, const Ledger& claimed, plan::Plan plan, StateDir& state,
               Report& report);
   kernel::Backend* backend_for(model::Subsystem subsystem) const;
 

@@ -21,8 +21,8 @@ struct Ledger {
   std::set<model::EndpointKey> endpoints;
   model::SysctlState sysctls;                ///< values found before lbctl set its own
   std::optional<model::MptcpLimits> limits;  ///< likewise
-  bool nft = false;  ///< a table of ours may be there: look, even if the file wants none
-  bool xdp = false;  ///< likewise for pinned programs and tables
+  bool nft = false;        ///< a table of ours may be there: look, even if the file wants none
+  bool xdp = false;        ///< likewise for pinned programs and tables
   model::Leaving leaving;  ///< what is on its way out, and until when
   friend bool operator==(const Ledger&, const Ledger&) = default;
 };

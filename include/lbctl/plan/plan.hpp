@@ -27,7 +27,8 @@ struct Plan {
   /// operations[0, first) take nothing away that connections may use. After them the connections
   /// are to be counted again: some may have begun since `observed`.
   std::size_t first = 0;
-  model::NodeState end;    ///< what the kernel should hold afterwards
+  /// What the kernel should hold afterwards; nothing: exactly what was wanted.
+  std::optional<model::NodeState> end;
   model::Leaving leaving;  ///< everything that is on its way out, also what goes in this plan
   model::Leaving stays;    ///< the part of it that is still there in `end`
 };

@@ -49,15 +49,20 @@ struct Case {
   void connections(const ServiceKey& service, const DestinationKey& to, std::uint32_t count) {
     observed.ipvs_counters[{service, to}].inactive_connections = count;
   }
-  plan::Plan make() const {
-    return plan::make({.want = want,
-                       .have = have,
-                       .observed = observed,
-                       .before = before,
-                       .recorded = recorded,
-                       .asked = asked,
-                       .patience = patience,
-                       .now = UnixTime{now}});
+  struct Made : plan::Plan {
+    NodeState end;
+  };
+  Made make() const {
+    auto plan = plan::make({.want = want,
+                            .have = have,
+                            .observed = observed,
+                            .before = before,
+                            .recorded = recorded,
+                            .asked = asked,
+                            .patience = patience,
+                            .now = UnixTime{now}});
+    NodeState end = plan.end.value_or(want);
+    return {std::move(plan), std::move(end)};
   }
 };
 
