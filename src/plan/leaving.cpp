@@ -30,7 +30,8 @@ void leaving_destinations(const Request& request, Leaving& out) {
       if (const auto asked = request.asked.find(id); asked != request.asked.end()) {
         out.destinations.emplace(id, asked->second);
       } else if (const auto known = request.recorded.destinations.find(id);
-                 known != request.recorded.destinations.end()) {
+                 known != request.recorded.destinations.end() && number(destination.weight) == 0) {
+        // One that still has weight never began to drain: an apply was stopped before that.
         out.destinations.emplace(id, known->second);
       } else {
         out.destinations.emplace(id, Drain{after(request.now, patience)});

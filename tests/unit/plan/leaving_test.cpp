@@ -104,6 +104,13 @@ TEST_CASE("leaving: a recorded deadline stands, and cuts off what is left") {
                   "connections cut off)") != std::string::npos);
 }
 
+TEST_CASE("leaving: a deadline recorded by an apply that never came to the weight does not count") {
+  Case c{without_b(two_servers()), two_servers()};
+  c.connections(web, b, 2);
+  c.recorded.destinations[{web, b}] = {UnixTime{900}};
+  CHECK(c.make().stays.destinations.at({web, b}).deadline == UnixTime{1300});
+}
+
 TEST_CASE("leaving: a service that leaves keeps its VIP; UDP has its own patience") {
   Case c;
   c.have.ipvs[dns] = {.scheduler = "rr", .destinations = {{a, {Weight{1}}}}};
