@@ -134,7 +134,7 @@ class Node {
     std::string out = tests::run(
         "ip addr show dev dummy0; ip addr show to 198.51.100.9; ip addr show to 192.0.2.9\n"
         "ip -6 addr show to 2001:db8:f::1; ip -6 addr show to 2001:db8:100::9\n"
-        "ip rule; ip -6 rule; ip route; ip -6 route show dev eth0\n"
+        "ip rule; ip -6 rule; ip route; ip -6 route show 2001:db8:100::/64\n"
         "nft list table inet other; nft list table netdev theirs\n"
         "ip mptcp endpoint | grep 'subflow'");
     if (ip_vs_) out += tests::run("ipvsadm -Sn | grep -E '198.51.100.1:53|192.0.2.200:9 ' | sort");
