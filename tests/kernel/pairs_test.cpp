@@ -163,7 +163,7 @@ std::set<std::string> names_of(const config::Config& config, config::Role role) 
 
 /// One node of the role for each pair, another one from pair to pair.
 void walk(config::Role role) {
-  const std::uint64_t pairs = number_in("LBCTL_PAIRS", 25);
+  const std::uint64_t pairs = number_in("LBCTL_PAIRS", 5);
   const std::uint64_t start = number_in("LBCTL_SEED", 1);
   Node node(role == config::Role::director);
   std::size_t operations = 0;
