@@ -115,7 +115,7 @@ Result<Preview> Engine::preview(const Goal& goal, const Ledger& ledger) {
 }
 
 Result<Report> Engine::apply(const Goal& goal, StateDir& state, const Stop& stop) {
-  const auto ledger = state.read_ledger();
+  auto ledger = state.read_ledger();
   if (!ledger) return fail(ledger.error());
   auto before = preview(goal, *ledger);
   if (!before) return fail(std::move(before.error()));
@@ -143,8 +143,10 @@ Result<Report> Engine::apply(const Goal& goal, StateDir& state, const Stop& stop
   carry_out(goal, claimed, before->plan, report, stop);
   const bool failed = report.error && report.done < report.operations.size();
   if (failed && !stop() && !takes_away(report.operations[report.done])) {
+    // The deadlines of what should have left were for this run only: the next one may come late.
+    claimed.leaving = std::move(ledger->leaving);
     const Goal back = as_before(before->split, *ledger, goal.want);
-    revert(back, claimed, report);
+    revert(back, claimed, state, report);
     verify(back, claimed, std::move(before->plan), state, report);
   } else {
     before->split = {};
@@ -178,15 +180,23 @@ void Engine::carry_out(const Goal& goal, const Ledger& claimed, plan::Plan& plan
   execute(report, report.operations.size(), stop);
 }
 
-void Engine::revert(const Goal& goal, const Ledger& claimed, Report& report) {
+void Engine::revert(const Goal& goal, Ledger& claimed, StateDir& state, Report& report) {
   auto preview = this->preview(goal, claimed);
   if (!preview) {
     report.revert_error = std::move(preview.error());
     return;
   }
+  // What was added and is in use by now drains; what was leaving before is part of the goal.
+  Leaving more = preview->plan.leaving;
+  claimed.leaving.destinations.merge(more.destinations);
+  claimed.leaving.addresses.merge(more.addresses);
+  claimed.leaving.steered.merge(more.steered);
+  claimed.leaving.server_ids.merge(more.server_ids);
+  const auto written = state.write_ledger(claimed);
   Report reverting;
   carry_out(goal, claimed, preview->plan, reverting, [] { return false; });
   report.revert_error = std::move(reverting.error);
+  if (!written && !report.revert_error) report.revert_error = written.error();
   reverting.operations.resize(reverting.done);
   report.reverted = std::move(reverting.operations);
   std::ranges::move(reverting.notes, std::back_inserter(report.notes));

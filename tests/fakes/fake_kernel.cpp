@@ -1,5 +1,7 @@
 #include "fake_kernel.hpp"
 
+#include <algorithm>
+
 namespace lbctl::fakes {
 
 using namespace model;
@@ -131,13 +133,17 @@ class FakeBackend : public kernel::Backend {
           if (scope.sysctls.contains(path)) to.sysctls.emplace(path, value);
         break;
       case Subsystem::ipvs:
-        if (scope.ipvs) to.ipvs = from.ipvs;
+        if (!scope.ipvs) break;
+        to.ipvs = from.ipvs;
+        out.ipvs_counters = kernel_.counters;
         break;
       case Subsystem::nft:
         if (scope.nft) to.nft = from.nft;
         break;
       case Subsystem::rtnl:
         if (scope.addresses) to.addresses = from.addresses;
+        for (const auto& [address, count] : kernel_.sockets)
+          if (scope.sockets.contains(address)) out.sockets.emplace(address, count);
         break;
       case Subsystem::mptcp:
         if (scope.mptcp) to.mptcp = from.mptcp;
@@ -192,7 +198,30 @@ std::vector<kernel::Backend*> FakeKernel::backends() {
 }
 
 Result<> FakeKernel::perform(const Action& action) {
+  if (about_to) about_to(action);
+  count_cuts(action);
   return std::visit(Perform{state}, action);
+}
+
+void FakeKernel::count_cuts(const Action& action) {
+  const auto gone = [&](const ServiceKey& service, const DestinationKey& key) {
+    const auto it = counters.find({service, key});
+    if (it == counters.end()) return;
+    if (it->second.active_connections + it->second.inactive_connections != 0)
+      cut.push_back({service, key});
+    counters.erase(it);
+  };
+  if (const auto* one = std::get_if<RemoveDestination>(&action)) gone(one->service, one->key);
+  if (const auto* all = std::get_if<RemoveService>(&action))
+    if (const auto it = state.ipvs.find(all->key); it != state.ipvs.end())
+      for (const auto& [key, destination] : it->second.destinations)
+        gone(all->key, key);
+  if (const auto* local = std::get_if<RemoveAddress>(&action)) {
+    const IpAddress& address = local->key.address;
+    const auto elsewhere = std::ranges::count_if(
+        state.addresses, [&](const auto& entry) { return entry.first.address == address; });
+    if (elsewhere == 1 && sockets.erase(address) != 0) cut_addresses.push_back(address);
+  }
 }
 
 }  // namespace lbctl::fakes

@@ -84,7 +84,7 @@ class Engine {
   /// Leaves in `plan` the one that was carried out in the end, without its operations.
   void carry_out(const Goal& goal, const Ledger& claimed, plan::Plan& plan, Report& report,
                  const Stop& stop);
-  void revert(const Goal& goal, const Ledger& claimed, Report& report);
+  void revert(const Goal& goal, Ledger& claimed, StateDir& state, Report& report);
   void verify(const Goal& goal, const Ledger& claimed, plan::Plan plan, StateDir& state,
               Report& report);
   kernel::Backend* backend_for(model::Subsystem subsystem) const;

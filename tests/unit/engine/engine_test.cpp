@@ -225,3 +225,25 @@ TEST_CASE("apply: a kernel that takes a value for another is caught by reading b
   CHECK_FALSE(report->ok());
   CHECK(report->still_differs.size() == 3);
 }
+
+TEST_CASE("apply: a deadline of what was taken back does not count when it is tried again") {
+  Node node;
+  UnixTime now{1000};
+  Engine engine(node.kernel.backends(), [&] { return now; });
+  Goal goal{everything()};
+  REQUIRE(engine.apply(goal, *node.state, never)->ok());
+  node.kernel.counters[{web, rs1}] = {.active_connections = 1};
+  const engine::Ledger before = *node.state->read_ledger();
+
+  goal.want.ipvs.at(web).destinations.erase(rs1);
+  node.kernel.fail_at = node.kernel.executed;
+  const auto failed = engine.apply(goal, *node.state, never);
+  REQUIRE(failed->error);
+  CHECK_FALSE(failed->revert_error);
+  CHECK(*node.state->read_ledger() == before);
+
+  now = UnixTime{number(now) + 3600};
+  CHECK(engine.apply(goal, *node.state, never)->ok());
+  CHECK(node.kernel.cut.empty());
+  CHECK(number(node.kernel.state.ipvs.at(web).destinations.at(rs1).weight) == 0);
+}

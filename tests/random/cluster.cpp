@@ -1,0 +1,222 @@
+#include "cluster.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <tuple>
+
+namespace lbctl::random {
+
+bool is_v6(const std::string& address) {
+  return address.find(':') != std::string::npos;
+}
+
+std::string Director::name() const {
+  return fmt::format("dir{}", number);
+}
+
+std::string Server::name() const {
+  return fmt::format("rs{}", number);
+}
+
+bool Server::has_signal_of(bool v6_family) const {
+  return std::ranges::any_of(signal,
+                             [&](const std::string& one) { return is_v6(one) == v6_family; });
+}
+
+const Server* Cluster::server(const std::string& name) const {
+  const auto it = std::ranges::find(servers, name, &Server::name);
+  return it == servers.end() ? nullptr : &*it;
+}
+
+namespace {
+
+std::string quoted(const std::vector<std::string>& texts) {
+  std::vector<std::string> out;
+  for (const std::string& text : texts)
+    out.push_back(fmt::format("\"{}\"", text));
+  return fmt::format("[{}]", fmt::join(out, ", "));
+}
+
+std::string quoted(const std::set<std::string>& texts) {
+  return quoted(std::vector<std::string>(texts.begin(), texts.end()));
+}
+
+std::string text_of(const Director& director) {
+  std::string out = fmt::format(
+      "\n[directors.{0}]\naddress = [\"192.0.2.{1}\", \"2001:db8:100::{1}\"]\ninterface = "
+      "\"{2}\"\n",
+      director.name(), 1 + director.number, director.interface);
+  if (!director.client_interfaces.empty())
+    out += fmt::format("client_interfaces = {}\n", quoted(director.client_interfaces));
+  if (!director.vip_on.empty()) out += fmt::format("vip_on = \"{}\"\n", director.vip_on);
+  return out;
+}
+
+std::string text_of(const Server& server) {
+  const int host = 10 + server.number + 20 * server.renumbered;
+  std::vector<std::string> addresses;
+  if (server.v4) addresses.push_back(fmt::format("192.0.2.{}", host));
+  if (server.v6) addresses.push_back(fmt::format("2001:db8:100::{}", host));
+  std::string out = fmt::format("\n[servers.{}]\naddress = {}\ninterface = \"{}\"\nid = {}\n",
+                                server.name(), quoted(addresses), server.interface, server.id);
+  if (!server.signal.empty()) out += fmt::format("signal = {}\n", quoted(server.signal));
+  return out;
+}
+
+std::string servers_of(const Service& service, const Cluster& cluster, Random& random) {
+  const bool ones =
+      std::ranges::all_of(service.servers, [](const auto& entry) { return entry.second == 1; });
+  if (ones && service.servers.size() == cluster.servers.size() && random.chance(70)) return "";
+  std::vector<std::string> out;
+  if (ones && random.chance(70)) {
+    for (const auto& [name, weight] : service.servers)
+      out.push_back(name);
+    return fmt::format("servers = {}\n", quoted(out));
+  }
+  for (const auto& [name, weight] : service.servers)
+    out.push_back(fmt::format("{} = {}", name, weight));
+  return fmt::format("servers = {{ {} }}\n", fmt::join(out, ", "));
+}
+
+std::string text_of(const Service& service, const Cluster& cluster, Random& random) {
+  std::string out =
+      fmt::format("\n[services.\"{}\"]\nvip = {}\nports = [{}]\nprotocols = {}\n", service.name,
+                  quoted(service.vips), fmt::join(service.ports, ", "), quoted(service.protocols));
+  if (service.scheduler != "wlc" || random.chance(50))
+    out += fmt::format("scheduler = \"{}\"\n", service.scheduler);
+  if (!service.flags.empty()) out += fmt::format("scheduler_flags = {}\n", quoted(service.flags));
+  if (!service.persistence.empty())
+    out += fmt::format("persistence_timeout = \"{}\"\n", service.persistence);
+  out += servers_of(service, cluster, random);
+  if (service.protocols.contains("mptcp") && (!service.join_only || random.chance(50)))
+    out +=
+        fmt::format("\n[services.\"{}\".mptcp]\njoin_only = {}\n", service.name, service.join_only);
+  if (service.protocols.contains("quic"))
+    out += fmt::format(
+        "\n[services.\"{}\".quic]\ncid = {{ scheme = \"quic-lb\", config = {}, id_length = {}, "
+        "nonce_length = {} }}\n",
+        service.name, service.cid_config, service.id_length, service.nonce_length);
+  return out;
+}
+
+}  // namespace
+
+std::string Cluster::text(Random& random) const {
+  std::string out = "[cluster]\nname = \"made-up\"\n";
+  if (limits)
+    out += fmt::format("\n[mptcp]\nsubflows = {}\nadd_addr_accepted = {}\n", limits->subflows,
+                       limits->add_addr_accepted);
+  if (!drain_tcp.empty() || !drain_udp.empty()) out += "\n[drain]\n";
+  if (!drain_tcp.empty()) out += fmt::format("tcp = \"{}\"\n", drain_tcp);
+  if (!drain_udp.empty()) out += fmt::format("udp = \"{}\"\n", drain_udp);
+  for (const Director& director : directors)
+    out += text_of(director);
+  for (const Server& server : servers)
+    out += text_of(server);
+  for (const Service& service : services)
+    out += text_of(service, *this, random);
+  return out;
+}
+
+namespace {
+
+/// What one service may ask of its servers.
+class Repair {
+ public:
+  explicit Repair(const Cluster& cluster) : cluster_(cluster) {}
+
+  /// False if nothing is left of it.
+  bool operator()(Service& service) {
+    std::erase_if(service.servers,
+                  [&](const auto& entry) { return cluster_.server(entry.first) == nullptr; });
+    if (service.servers.empty())
+      for (const Server& server : cluster_.servers)
+        service.servers.emplace(server.name(), 1);
+    std::erase_if(service.vips, [&](const std::string& vip) {
+      return !all(service,
+                  [&](const Server& server) { return is_v6(vip) ? server.v6 : server.v4; });
+    });
+    protocols(service);
+    const bool hashes = service.scheduler == "mh" || service.scheduler == "sh";
+    std::erase_if(service.flags, [&](const std::string& flag) {
+      return !hashes || !flag.starts_with(service.scheduler + "-");
+    });
+    // One service claims its listeners as a whole before the next one is looked at.
+    std::erase_if(service.vips, [&](const std::string& vip) { return taken(service, vip); });
+    for (const std::string& vip : service.vips)
+      claim(service, vip);
+    if (service.vips.empty()) return false;
+    cid(service);
+    if (service.protocols.contains("mptcp"))
+      for (const auto& [name, weight] : service.servers)
+        join_only_.emplace(name, service.join_only);
+    return true;
+  }
+
+ private:
+  template <class Test>
+  bool all(const Service& service, Test test) const {
+    return std::ranges::all_of(
+        service.servers, [&](const auto& entry) { return test(*cluster_.server(entry.first)); });
+  }
+
+  void protocols(Service& service) {
+    const bool signals = all(service, [&](const Server& server) {
+      return std::ranges::all_of(
+          service.vips, [&](const std::string& vip) { return server.has_signal_of(is_v6(vip)); });
+    });
+    std::set<bool> others;
+    for (const auto& [name, weight] : service.servers)
+      if (const auto it = join_only_.find(name); it != join_only_.end()) others.insert(it->second);
+    if (service.protocols.contains("mptcp") && (!signals || others.size() == 2)) {
+      service.protocols.erase("mptcp");
+      service.protocols.insert("tcp");
+    }
+    if (others.size() == 1) service.join_only = *others.begin();
+    if (service.protocols.contains("mptcp")) service.protocols.erase("tcp");
+    if (service.protocols.contains("quic")) service.protocols.erase("udp");
+  }
+
+  using Listener = std::tuple<std::string, int, bool>;
+  static std::vector<Listener> listeners(const Service& service, const std::string& vip) {
+    std::vector<Listener> out;
+    for (const int port : service.ports)
+      for (const std::string& protocol : service.protocols)
+        out.emplace_back(vip, port, protocol == "tcp" || protocol == "mptcp");
+    return out;
+  }
+  bool taken(const Service& service, const std::string& vip) const {
+    return std::ranges::any_of(listeners(service, vip),
+                               [&](const Listener& one) { return taken_.contains(one); });
+  }
+  void claim(const Service& service, const std::string& vip) {
+    for (Listener& one : listeners(service, vip))
+      taken_.insert(std::move(one));
+  }
+
+  void cid(Service& service) const {
+    for (const auto& [name, weight] : service.servers)
+      while (service.id_length < 8 && cluster_.server(name)->id >> (8 * service.id_length) != 0)
+        ++service.id_length;
+    service.nonce_length = std::min(service.nonce_length, 19 - service.id_length);
+  }
+
+  const Cluster& cluster_;
+  std::set<Listener> taken_;
+  std::map<std::string, bool> join_only_;
+};
+
+}  // namespace
+
+void repair(Cluster& cluster) {
+  std::set<std::string> signals;
+  for (Server& server : cluster.servers)
+    std::erase_if(server.signal,
+                  [&](const std::string& one) { return !signals.insert(one).second; });
+  Repair whole(cluster);
+  std::erase_if(cluster.services, [&](Service& service) { return !whole(service); });
+}
+
+}  // namespace lbctl::random

@@ -1,0 +1,111 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cluster.hpp"
+
+namespace lbctl::random {
+
+namespace {
+
+using Texts = std::vector<std::string>;
+
+// Few addresses and ports, so that two files often speak of the same ones.
+const Texts vips_v4 = {"192.0.2.200", "192.0.2.201", "192.0.2.202", "192.0.2.203"};
+const Texts vips_v6 = {"2001:db8:100::200", "2001:db8:100::201", "2001:db8:100::202"};
+const std::vector<int> ports = {53, 80, 443, 8080, 65535};
+const std::vector<int> weights = {0, 1, 1, 5, 10, 10, 100, 65535};
+
+void some_vips(Random& random, Service& service) {
+  const int families = random.between(1, 3);
+  const auto add = [&](const Texts& pool) {
+    for (int left = random.chance(20) ? 2 : 1; left > 0; --left)
+      if (const std::string& vip = random.pick(pool);
+          std::ranges::find(service.vips, vip) == service.vips.end())
+        service.vips.push_back(vip);
+  };
+  if (families != 2) add(vips_v4);
+  if (families != 1) add(vips_v6);
+}
+
+void some_settings(Random& random, Service& service) {
+  service.scheduler = random.pick(Texts{"rr", "wlc", "mh", "mh", "sh"});
+  for (const char* flag : {"-fallback", "-port"})
+    if (random.chance(50)) service.flags.insert(service.scheduler + flag);
+  if (random.chance(25)) service.persistence = random.pick(Texts{"60s", "5m", "1h", "31d"});
+  service.join_only = random.chance(70);
+  service.cid_config = random.between(0, 6);
+  service.id_length = random.between(1, 4);
+  service.nonce_length = random.between(4, 18);
+}
+
+}  // namespace
+
+Service any_service(Random& random, const Cluster& cluster) {
+  Service out;
+  for (int n = 0;; ++n) {
+    out.name = fmt::format("{}{}", random.pick(Texts{"web", "dns.", "q_", "x-"}), n);
+    if (std::ranges::find(cluster.services, out.name, &Service::name) == cluster.services.end())
+      break;
+  }
+  some_vips(random, out);
+  for (int left = random.between(1, 3); left > 0; --left)
+    out.ports.insert(random.pick(ports));
+  if (random.chance(75)) out.protocols.insert(random.chance(60) ? "mptcp" : "tcp");
+  if (out.protocols.empty() || random.chance(45))
+    out.protocols.insert(random.chance(60) ? "quic" : "udp");
+  some_settings(random, out);
+  const bool plain = random.chance(30);
+  for (const Server& server : cluster.servers)
+    if (random.chance(70)) out.servers[server.name()] = plain ? 1 : random.pick(weights);
+  return out;
+}
+
+Server any_server(Random& random, int number) {
+  Server out;
+  out.number = number;
+  const int families = random.between(1, 10);
+  out.v4 = families != 1;
+  out.v6 = families != 2;
+  out.id = static_cast<std::uint64_t>(random.chance(80) ? number : 70000 + number);
+  if (random.chance(10)) out.interface = "eth1";
+  if (random.chance(15)) return out;
+  // At most three each, so that those of two servers fit in the kernel's 8 with a foreign one: an
+  // address may go from one to the other, and stays on the first as long as it is used.
+  if (out.v4) out.signal.push_back(fmt::format("192.0.2.{}", 110 + number));
+  if (out.v4 && random.chance(20)) out.signal.push_back(fmt::format("192.0.2.{}", 130 + number));
+  if (out.v6) out.signal.push_back(fmt::format("2001:db8:100::{}", 110 + number));
+  return out;
+}
+
+Cluster any_cluster(Random& random) {
+  Cluster out;
+  for (int number = 1, last = random.between(1, 2); number <= last; ++number) {
+    Director director{.number = number};
+    if (random.chance(10)) director.interface = "eth1";
+    if (random.chance(40))
+      director.client_interfaces =
+          random.pick(std::vector<Texts>{{"eth0"}, {"eth1"}, {"eth0", "eth1"}});
+    if (random.chance(50)) director.vip_on = random.pick(Texts{"interface", "loopback", "none"});
+    out.directors.push_back(std::move(director));
+  }
+  for (int number = 1, last = random.between(1, 6); number <= last; ++number)
+    out.servers.push_back(any_server(random, number));
+  for (int left = random.between(0, 8); left > 0; --left)
+    out.services.push_back(any_service(random, out));
+  if (random.chance(40)) out.limits = Limits{random.between(0, 8), random.between(0, 8)};
+  if (random.chance(40)) out.drain_tcp = random.pick(Texts{"1s", "30s", "1h", "7d"});
+  if (random.chance(40)) out.drain_udp = random.pick(Texts{"1s", "10s", "4m"});
+  repair(out);
+  return out;
+}
+
+Pair any_pair(std::uint64_t seed) {
+  Random random(seed);
+  const Cluster first = any_cluster(random);
+  const Cluster second = random.chance(50) ? changed(first, random) : any_cluster(random);
+  const std::string text = first.text(random);
+  return {text, second.text(random)};
+}
+
+}  // namespace lbctl::random
