@@ -52,8 +52,9 @@ class Busy : public kernel::Backend {
   explicit Busy(kernel::Backend& to) : real_(to) {}
   Subsystem subsystem() const override { return real_.subsystem(); }
   Result<> observe(const Scope& scope, Observed& out) override {
+    auto read = real_.observe(scope, out);
     if (scope.ipvs && ++looks_ == 2) out.ipvs_counters[{web, rs2}].inactive_connections = 1;
-    return real_.observe(scope, out);
+    return read;
   }
   kernel::Outcome execute(std::span<const Operation> run) override { return real_.execute(run); }
 
