@@ -105,6 +105,40 @@ def check_no_join(checks, lab, binary, client, server):
                  (0, True, [True]))
 
 
+def check_rounds(checks, lab, binary, client, server):
+    """--every: lines all the time, until SIGTERM; a server that dies shows in the very round."""
+    inside(server, "ip", "mptcp", "endpoint", "flush")
+    process, _ = serve(lab, binary, server, "rs1")
+    service = FAMILIES["IPv4"]["service"]
+    status, got = talk(client, binary, service, 5, "--every", "100ms", "--hold", "1s")
+    rounds = [o for o in got if o.get("event") == "round"]
+    reports = [o for o in got if "event" not in o]
+    checks.equal("--every: 5 connections are told of, several rounds, none fails, all lines come back",
+                 (status, sum(o.get("event") == "connected" for o in got), len(rounds) >= 5,
+                  {o["failed"] for o in rounds}, {o["exchanges"] == len(rounds) + 2 for o in reports}),
+                 (0, 5, True, {0}, {True}))
+    output = lab.file("rounds.txt")
+    with open(output, "wb") as file:
+        talking = lab.start(client, binary, "connect", service, "--count", 5, "--every", "100ms", output=file)
+    wait_for("a round", lambda: events(output, "round"))
+    stop(talking)
+    checks.equal("--every: SIGTERM ends it with a report of each connection",
+                 (talking.returncode, len(reports_of(output))), (0, 5))
+    with open(output, "wb") as file:
+        talking = lab.start(client, binary, "connect", service, "--count", 5, "--every", "100ms", output=file)
+    wait_for("a round", lambda: events(output, "round"))
+    stop(process)
+    wait_for("a round that fails", lambda: [e for e in events(output, "round") if e["failed"]])
+    stop(talking)
+    checks.equal("--every: a server that ends is seen on every connection, and in the exit status",
+                 (talking.returncode, {bool(r.get("error")) for r in reports_of(output)}), (1, {True}))
+
+
+def reports_of(path):
+    with open(path, encoding="utf-8") as file:
+        return [o for o in objects(file.read()) if "event" not in o]
+
+
 def check_wrong_data(checks, lab, binary, client, server):
     """A server that answers wrongly must make the client fail."""
     process = lab.start(server, "python3", "-c", (
@@ -129,6 +163,7 @@ def main(build_folder):
         client, server = build(lab)
         for family, where in FAMILIES.items():
             check_joins(checks, lab, binary, client, server, family, where)
+        check_rounds(checks, lab, binary, client, server)
         check_no_join(checks, lab, binary, client, server)
         check_wrong_data(checks, lab, binary, client, server)
     checks.finish()

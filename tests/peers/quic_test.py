@@ -7,9 +7,11 @@ client's own log and the server's event log.
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 from netns import Checks, Lab, events, inside, need_root_and, run, stop, wait_for
 
@@ -151,6 +153,24 @@ def check_new_address(checks, lab, client, server, h3_server, family):
                  (True, [where["before"]], [where["after"]]))
 
 
+def check_drip(checks, lab, client, server, h3_server):
+    """A line a second on a connection that moves meanwhile, until the server is told to end it."""
+    where = FAMILIES["IPv4"]
+    process, log = serve(lab, h3_server, server, "rs1", SERVER_ID, *certificate(lab))
+    dripping = Client(lab, client, where["vip"], "/drip/one", "--change-local-addr=2s")
+    line = b"rs1 /drip/one\n".hex()
+    time.sleep(4)
+    still = dripping.process.poll() is None
+    process.send_signal(signal.SIGUSR1)
+    output = dripping.wait()
+    stop(process)
+    bodies = re.findall(r"http: stream 0x0 body (\d+) bytes", output)
+    checks.equal("drip: a line a second; it goes on after a move, and ends when the server is told",
+                 (still, ":status: 200" in output, 4 <= len(bodies) <= 7, set(bodies),
+                  [e["reason"] for e in events(log, "close")], len(events(log, "path_change"))),
+                 (True, True, True, {str(len(line) // 2)}, ["closed by the client"], 1))
+
+
 def check_wrong_server(checks, lab, client, server, h3_server):
     """The client's packets reach another server: what a missing steering looks like."""
     pem = certificate(lab)
@@ -246,6 +266,7 @@ def main(build_folder):
             for mode in ("migration", "rebinding"):
                 check_moves(checks, lab, client, server, h3_server, family, mode)
             check_new_address(checks, lab, client, server, h3_server, family)
+        check_drip(checks, lab, client, server, h3_server)
         check_wrong_server(checks, lab, client, server, h3_server)
         check_retry(checks, lab, client, server, h3_server)
         check_stateless(checks, lab, client, server, h3_server)

@@ -156,11 +156,13 @@ void Connection::on_expiry() {
   if (status == NGTCP2_ERR_IDLE_CLOSE) return finish("idle timeout");
   if (status == NGTCP2_ERR_HANDSHAKE_TIMEOUT) return finish("handshake timeout");
   if (status != 0) return close_with(status);
+  http_->resume_due(now());
   write();
 }
 
 ngtcp2_tstamp Connection::expiry() const {
-  return state_ == State::open ? ngtcp2_conn_get_expiry(quic_.get()) : deadline_;
+  return state_ == State::open ? std::min(ngtcp2_conn_get_expiry(quic_.get()), http_->next_drop())
+                               : deadline_;
 }
 
 void Connection::write() {

@@ -67,6 +67,7 @@ class Connection {
   void on_datagram(Datagram& datagram);
   void on_expiry();
   ngtcp2_tstamp expiry() const;
+  void stop_dripping() { http_->stop_dripping(); }
   bool finished() const { return state_ == State::finished; }
 
  private:

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
+
+#include "h3/connection.hpp"
 
 namespace peer {
 namespace {
@@ -148,16 +151,38 @@ int Http3::answer(std::int64_t stream) {
                               header("content-length", length)};
   const nghttp3_data_reader body{read_answer};
   on_request_(stream, request);
-  return nghttp3_conn_submit_response(http_.get(), stream, headers.data(), headers.size(), &body);
+  const bool drips = is_get && request.path.starts_with("/drip/");
+  if (drips) request.next_drop = now();
+  // How long a dripping answer will be is not known: it goes without the last header.
+  return nghttp3_conn_submit_response(http_.get(), stream, headers.data(),
+                                      headers.size() - (drips ? 1 : 0), &body);
 }
 
 nghttp3_ssize Http3::read_answer(nghttp3_conn*, std::int64_t stream, nghttp3_vec* data, std::size_t,
                                  std::uint32_t* flags, void* self, void*) {
-  auto& text = as_self(self)->requests_[stream].answer;
-  data->base = reinterpret_cast<std::uint8_t*>(text.data());
-  data->len = text.size();
-  *flags |= NGHTTP3_DATA_FLAG_EOF;
+  auto& request = as_self(self)->requests_[stream];
+  const bool drips = request.next_drop && as_self(self)->dripping_;
+  if (request.next_drop) {
+    if (*request.next_drop > now()) return NGHTTP3_ERR_WOULDBLOCK;
+    *request.next_drop += NGTCP2_SECONDS;
+  }
+  data->base = reinterpret_cast<std::uint8_t*>(request.answer.data());
+  data->len = request.answer.size();
+  if (!drips) *flags |= NGHTTP3_DATA_FLAG_EOF;
   return 1;
+}
+
+ngtcp2_tstamp Http3::next_drop() const {
+  ngtcp2_tstamp out = UINT64_MAX;
+  for (const auto& [stream, request] : requests_)
+    if (request.next_drop) out = std::min(out, *request.next_drop);
+  return out;
+}
+
+void Http3::resume_due(ngtcp2_tstamp time) {
+  for (const auto& [stream, request] : requests_)
+    if (request.next_drop && *request.next_drop <= time)
+      nghttp3_conn_resume_stream(http_.get(), stream);
 }
 
 }  // namespace peer

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,13 +17,15 @@
 namespace peer {
 
 /// The HTTP/3 half of one connection: requests in, answers out. Every GET is answered with
-/// "NAME PATH" and a newline. Functions that return int give 0 or an nghttp3 error.
+/// "NAME PATH" and a newline; below /drip/ with such a line every second until `stop_dripping`.
+/// Functions that return int give 0 or an nghttp3 error.
 class Http3 {
  public:
   struct Request {
     std::string method;
     std::string path;
     std::string answer;  // kept until the stream closes: QUIC may have to send it again
+    std::optional<ngtcp2_tstamp> next_drop;  // nothing: the answer is sent once, and ends
   };
   using OnRequest = std::function<void(std::int64_t stream, const Request&)>;
 
@@ -49,6 +52,12 @@ class Http3 {
   void block(std::int64_t stream);
   void stop_writing(std::int64_t stream);
 
+  /// When the next line of a dripping answer is to be sent; the greatest time if there is none.
+  ngtcp2_tstamp next_drop() const;
+  void resume_due(ngtcp2_tstamp time);
+  /// Every dripping answer ends with its next line.
+  void stop_dripping() { dripping_ = false; }
+
  private:
   static nghttp3_callbacks make_callbacks();
   static int on_header(nghttp3_conn*, std::int64_t stream, std::int32_t token, nghttp3_rcbuf* name,
@@ -64,6 +73,7 @@ class Http3 {
   OnRequest on_request_;
   std::unique_ptr<nghttp3_conn, FreeWith<&nghttp3_conn_del>> http_;
   std::map<std::int64_t, Request> requests_;
+  bool dripping_ = true;
 };
 
 }  // namespace peer

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -34,13 +35,14 @@ std::expected<void, std::string> H3Server::run() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGUSR1);
   sigprocmask(SIG_BLOCK, &set, nullptr);
-  const Fd signals(signalfd(-1, &set, SFD_CLOEXEC));
+  const Fd signals(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   std::vector<pollfd> entries = {{signals.get(), POLLIN, 0}};
   for (const auto& socket : sockets_)
     entries.push_back({socket.fd(), POLLIN, 0});
 
-  while (entries[0].revents == 0) {
+  while (entries[0].revents == 0 || !told_to_end(signals.get())) {
     if (poll(entries.data(), entries.size(), poll_timeout()) < 0 && errno != EINTR)
       return std::unexpected(fmt::format("poll: {}", std::strerror(errno)));
     // A bounded number of datagrams, so that a flood does not starve the timers.
@@ -62,6 +64,16 @@ std::expected<void, std::string> H3Server::run() {
           .add("send_errors", counters_.send_errors));
   connections_.clear();
   return {};
+}
+
+/// SIGUSR1 only ends the dripping answers.
+bool H3Server::told_to_end(int signals) {
+  signalfd_siginfo signal{};
+  if (read(signals, &signal, sizeof signal) != sizeof signal) return false;
+  if (signal.ssi_signo != SIGUSR1) return true;
+  for (const auto& [connection, owner] : connections_)
+    connection->stop_dripping();
+  return false;
 }
 
 void H3Server::on_datagram(Datagram& datagram) {

@@ -37,6 +37,7 @@ class H3Server : private ConnectionHost {
   void remove_cid(const Octets& cid) override;
   void send(const ngtcp2_path& path, std::span<const std::uint8_t> packet) override;
 
+  bool told_to_end(int signals);
   void on_datagram(Datagram& datagram);
   void on_unknown_long_header(Datagram& datagram, std::span<const std::uint8_t> dcid);
   void on_unknown_dcid(Datagram& datagram, std::span<const std::uint8_t> dcid, bool long_header);

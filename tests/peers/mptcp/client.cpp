@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/signalfd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <functional>
 #include <thread>
@@ -54,6 +56,7 @@ class Connection {
   std::string line_, output_, input_;
   bool answered_ = true;
   std::uint64_t bulk_left_ = 0, bulk_received_ = 0, bytes_received_ = 0;
+  std::uint64_t exchanges_ = 0;
 };
 
 void Connection::fail(std::string why) {
@@ -130,6 +133,7 @@ void Connection::check_answer() {
   if (space == std::string::npos || answer.substr(space + 1) != line_) fail("a wrong answer");
   if (!server_.empty() && server_ != name) fail(fmt::format("the server became {}", name));
   server_ = name;
+  if (!failed()) ++exchanges_;
 }
 
 JsonObject Connection::report() const {
@@ -139,6 +143,7 @@ JsonObject Connection::report() const {
   object.add("local", state.subflows.empty() ? "" : state.subflows.front().local);
   state.add_to(object);
   object.add("bytes_received", bytes_received_).add("bytes_ok", !failed());
+  object.add("exchanges", exchanges_);
   if (failed()) object.add("error", error_);
   return object;
 }
@@ -174,6 +179,47 @@ void wait_for_subflows(const std::vector<Connection>& connections, const Connect
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
 }
 
+/// Prints at once: who watches the output waits for it.
+void tell(const JsonObject& event) {
+  fmt::print("{}\n", event.text());
+  std::fflush(stdout);
+}
+
+/// Readable once SIGTERM or SIGINT has come.
+Fd stop_signal() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  return Fd(signalfd(-1, &set, SFD_CLOEXEC));
+}
+
+/// Lines on all connections, `every` so often, until the time is over or a signal comes.
+void keep_talking(std::vector<Connection>& connections, const ConnectOptions& options) {
+  const Fd stop = stop_signal();
+  for (const auto& connection : connections)
+    tell(connection.report().add("event", "connected"));
+  const auto end = Clock::now() + options.hold;
+  for (std::uint64_t round = 1;; ++round) {
+    const auto began = Clock::now();
+    for (std::size_t i = 0; i < connections.size(); ++i)
+      connections[i].start_exchange(fmt::format("round {} {}.{}", round, getpid(), i), 0);
+    run_exchanges(connections, options.timeout);
+    const auto now = Clock::now();
+    tell(JsonObject()
+             .add("event", "round")
+             .add("number", round)
+             .add("failed", std::ranges::count_if(connections, &Connection::failed))
+             .add("milliseconds",
+                  std::chrono::duration_cast<std::chrono::milliseconds>(now - began).count()));
+    if (options.hold.count() != 0 && now >= end) return;
+    const auto rest = std::chrono::ceil<std::chrono::milliseconds>(began + *options.every - now);
+    pollfd entry{stop.get(), POLLIN, 0};
+    if (poll(&entry, 1, static_cast<int>(std::max<std::int64_t>(rest.count(), 0))) > 0) return;
+  }
+}
+
 }  // namespace
 
 std::expected<bool, std::string> connect_and_talk(const ConnectOptions& options) {
@@ -185,7 +231,10 @@ std::expected<bool, std::string> connect_and_talk(const ConnectOptions& options)
   run_exchanges(connections, options.timeout);
   const auto hold_until = Clock::now() + options.hold;
   wait_for_subflows(connections, options);
-  std::this_thread::sleep_until(hold_until);
+  if (options.every)
+    keep_talking(connections, options);
+  else
+    std::this_thread::sleep_until(hold_until);
 
   for (std::size_t i = 0; i < connections.size(); ++i) {
     auto line = fmt::format("again {}.{} ", getpid(), i);

@@ -12,7 +12,8 @@ constexpr int exit_usage = 64;
 constexpr auto usage =
     "usage: mptcp_echo serve --listen ADDR:PORT[,…] --name NAME [--log FILE] [--tcp]\n"
     "       mptcp_echo connect ADDR:PORT [--count N] [--hold 2s] [--payload OCTETS] [--tcp]\n"
-    "                  [--want-subflows N] [--timeout 5s] [--bind ADDR] [--download OCTETS]\n";
+    "                  [--want-subflows N] [--timeout 5s] [--bind ADDR] [--download OCTETS]\n"
+    "                  [--every 1s]\n";
 
 template <class T>
 using Parsed = std::expected<T, std::string>;
@@ -44,6 +45,7 @@ Parsed<peer::ConnectOptions> connect_options(const peer::Options& options) {
   set(wanted.timeout, options.duration("--timeout", wanted.timeout));
   set(wanted.download, options.number("--download", wanted.download));
   wanted.plain_tcp = options.has("--tcp");
+  if (options.has("--every")) set(wanted.every, options.duration("--every", {}));
   if (!error.empty()) return std::unexpected(error);
   return wanted;
 }
@@ -76,7 +78,7 @@ int main(int argc, char** argv) {
   const auto options =
       peer::Options::parse({argv + 1, argv + argc},
                            {"--listen", "--name", "--log", "--count", "--hold", "--payload",
-                            "--want-subflows", "--timeout", "--bind", "--download"},
+                            "--want-subflows", "--timeout", "--bind", "--download", "--every"},
                            {"--tcp"});
   if (!options) return complain(exit_usage, options.error());
   const auto& words = options->positional();
