@@ -138,11 +138,40 @@ class RtnlBackend final : public Backend {
     const std::uint16_t how = add.stands ? NLM_F_REPLACE : NLM_F_CREATE | NLM_F_EXCL;
     if (auto done = socket.change(*message, how); !done)
       return fail(refusal(done.error(), add.key, "add"));
+    if (add.stands)
+      if (auto marked = insist_on_mark(socket, address, *message, add.key); !marked) return marked;
     if (!link->facts.up)
       notes.push_back(fmt::format(
           "{}: the device is down, the node cannot use the address; mend: ip link set {} up",
           add.key.text(), add.key.device));
     if (add.settings.announce) announce(*link, add.key, notes);
+    return {};
+  }
+
+  static Result<std::optional<Address>> find_address(rtnl::Socket& socket, std::uint32_t device,
+                                                     const model::AddressKey& key) {
+    const auto all = read_addresses(socket);
+    if (!all) return fail(all.error());
+    const auto found = std::ranges::find_if(*all, [&](const Address& address) {
+      return address.device == device && address.address == key.address &&
+             address.prefix == key.prefix;
+    });
+    return found == all->end() ? std::nullopt : std::optional(*found);
+  }
+
+  /// Linux 6.1 replaces an IPv4 address without taking its new protocol: it has to go and come
+  /// again. It is nobody's primary address, having the whole length, so no other goes with it.
+  static Result<> insist_on_mark(rtnl::Socket& socket, const Address& wanted,
+                                 const rtnl::Message& message, const model::AddressKey& key) {
+    const auto found = find_address(socket, wanted.device, key);
+    if (!found) return fail(found.error());
+    if (!*found || (*found)->protocol == wanted.protocol) return {};
+    const auto removal = rtnl::encode_remove_address(**found);
+    if (!removal) return fail(removal.error());
+    if (auto done = socket.change(*removal, 0); !done)
+      return fail(refusal(done.error(), key, "mark"));
+    if (auto done = socket.change(message, NLM_F_CREATE | NLM_F_EXCL); !done)
+      return fail(refusal(done.error(), key, "mark"));
     return {};
   }
 
@@ -161,15 +190,11 @@ class RtnlBackend final : public Backend {
   static Result<> remove_one(rtnl::Socket& socket, const model::RemoveAddress& remove) {
     const auto link = find_link(socket, remove.key, "remove");
     if (!link) return fail(link.error());
-    const auto all = read_addresses(socket);
-    if (!all) return fail(all.error());
-    const auto found = std::ranges::find_if(*all, [&](const Address& address) {
-      return address.device == link->facts.index && address.address == remove.key.address &&
-             address.prefix == remove.key.prefix;
-    });
+    const auto looked = find_address(socket, link->facts.index, remove.key);
+    if (!looked) return fail(looked.error());
+    const auto& found = *looked;
     const std::string step = fmt::format("rtnl: remove {}", remove.key.text());
-    if (found == all->end())
-      return fail(Errc::not_found, step + ": the address is not there", EADDRNOTAVAIL);
+    if (!found) return fail(Errc::not_found, step + ": the address is not there", EADDRNOTAVAIL);
     if (found->protocol != model::rtnl_protocol)
       return fail(Error(Errc::conflict, fmt::format("{}: it is not lbctl's (protocol {}, not {})",
                                                     step, found->protocol, model::rtnl_protocol))
