@@ -6,6 +6,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include <span>
+
 #include "lbctl/engine/confirmation.hpp"
 #include "lbctl/plan/render.hpp"
 #include "output.hpp"
@@ -51,8 +53,10 @@ int revert(const Options& options, const engine::Goal& back) {
     tell_log(LOG_ERR, "cannot revert what was not confirmed: " + report.error().text());
     return 1;
   }
-  for (const model::Operation& operation : report->operations)
+  for (const model::Operation& operation : std::span(report->operations).first(report->done))
     tell_log(LOG_NOTICE, "not confirmed, reverted: " + plan::render_line(operation));
+  for (const Error& refusal : report->refusals)
+    tell_log(LOG_ERR, "cannot revert what was not confirmed: " + refusal.text());
   if (report->error) tell_log(LOG_ERR, "reverting failed: " + report->error->text());
   tell_log(LOG_WARNING, fmt::format("the change was not confirmed: {} taken back",
                                     count(report->done, "change")));
