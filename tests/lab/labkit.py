@@ -1,5 +1,6 @@
 """What the lab checks stand on: nodes, processes, counters, and the list of what held."""
 
+import difflib
 import json
 import os
 import signal
@@ -108,8 +109,11 @@ class Lab:
         with open(CONFIG, "w", encoding="utf-8") as file:
             file.write(text)
 
+    def lbctl_words(self, node, *words, config=CONFIG):
+        return [LBCTL, "-f", config, "--node", node, *words]
+
     def lbctl(self, node, *words, check=True, config=CONFIG):
-        return on(node, LBCTL, "-f", config, "--node", node, *words, check=check)
+        return on(node, *self.lbctl_words(node, *words, config=config), check=check)
 
     def apply(self, *nodes):
         """Servers before the director: nothing is sent to a server that does not know the VIP."""
@@ -181,6 +185,35 @@ class CounterDelta:
 
 def mac(node, device="eth0"):
     return json.loads(run("ip", "-j", "-n", f"lab-{node}", "link", "show", device).stdout)[0]["address"]
+
+
+# Each of these is compared before and after. Reading IPVS and nft also loads their modules.
+LOOKS = {
+    "ipvs": "ipvsadm -Sn",
+    "nft": "nft list ruleset",
+    "links": "ip -d link",
+    "addresses": "ip address",
+    "routes": "ip route show table all; ip -6 route show table all",
+    "rules": "ip rule; ip -6 rule",
+    "proxies": "ip neighbour show proxy; ip -6 neighbour show proxy",
+    "endpoints": "ip mptcp endpoint; ip mptcp limits",
+    "sysctls": "sysctl -a 2>/dev/null | grep -E '^net[.](ipv4|ipv6|mptcp)[.]'",
+    "xdp": "bpftool net show",
+    "programs": "bpftool prog show; bpftool link show; bpftool map show",
+    "pins": "find /run/lbctl /sys/fs/bpf -type f ! -name '*lock*' | sort",
+}
+
+
+def look(node):
+    return {name: on(node, "sh", "-c", command, check=False).stdout for name, command in LOOKS.items()}
+
+
+def changes(before, after):
+    out = []
+    for name in LOOKS:
+        out += [line for line in difflib.unified_diff(before[name].splitlines(), after[name].splitlines(),
+                                                      f"{name} before", f"{name} after", lineterm="", n=0)]
+    return out
 
 
 class PacketCount:

@@ -51,11 +51,11 @@ class H3Servers:
 
 
 class Client:
-    def __init__(self, lab, family, path, *extra):
+    def __init__(self, lab, family, path, *extra, move=(f"--change-local-addr={MOVE}", f"--delay-stream={REQUEST}")):
         self.path = path
         self.output = os.path.join(lab.folder, f"client{path.replace('/', '-')}.log")
-        self.process = lab.start("client", "gtlsclient", "--exit-on-all-streams-close", "--no-quic-dump", "--handshake-timeout=60s",
-                                 f"--change-local-addr={MOVE}", f"--delay-stream={REQUEST}", *extra,
+        self.process = lab.start("client", "gtlsclient", "--exit-on-all-streams-close", "--no-quic-dump",
+                                 "--handshake-timeout=60s", *(move or ()), *extra,
                                  VIP[family], 443, f"https://lbctl.test{path}", log=self.output)
 
     def wait(self):

@@ -1,38 +1,9 @@
 """What apply, plan and down promise about the node."""
 
-import difflib
 import json
 import os
 
-from labkit import CONFIG, Lab, on
-
-# Each of these is compared before and after. Reading IPVS and nft also loads their modules.
-LOOKS = {
-    "ipvs": "ipvsadm -Sn",
-    "nft": "nft list ruleset",
-    "links": "ip -d link",
-    "addresses": "ip address",
-    "routes": "ip route show table all; ip -6 route show table all",
-    "rules": "ip rule; ip -6 rule",
-    "proxies": "ip neighbour show proxy; ip -6 neighbour show proxy",
-    "endpoints": "ip mptcp endpoint; ip mptcp limits",
-    "sysctls": "sysctl -a 2>/dev/null | grep -E '^net[.](ipv4|ipv6|mptcp)[.]'",
-    "xdp": "bpftool net show",
-    "programs": "bpftool prog show; bpftool link show; bpftool map show",
-    "pins": "find /run/lbctl /sys/fs/bpf -type f ! -name '*lock*' | sort",
-}
-
-
-def look(node):
-    return {name: on(node, "sh", "-c", command, check=False).stdout for name, command in LOOKS.items()}
-
-
-def changes(before, after):
-    out = []
-    for name in LOOKS:
-        out += [line for line in difflib.unified_diff(before[name].splitlines(), after[name].splitlines(),
-                                                      f"{name} before", f"{name} after", lineterm="", n=0)]
-    return out
+from labkit import CONFIG, Lab, changes, look
 
 
 def operations(text):
