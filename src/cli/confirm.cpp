@@ -118,7 +118,8 @@ Result<engine::Report> apply_unless_reverted(const Options& options, Session& se
     return report;
   }
   const auto seconds = tell(engine::Word::started);
-  if (!seconds) return fail(seconds.error());
+  if (!seconds)
+    return fail(Error(seconds.error()).during("the changes took longer than the time to confirm"));
   if (!*seconds)
     report->notes.emplace_back("the process that would revert is gone: the change stays");
   else

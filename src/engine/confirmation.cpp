@@ -90,9 +90,12 @@ Result<std::optional<std::int64_t>> tell_confirmation(const Store& store, Word w
   limit_waiting(fd->get());
   const char octet = static_cast<char>(word);
   std::array<char, 24> answer{};
-  if (::send(fd->get(), &octet, 1, MSG_NOSIGNAL) != 1 ||
-      ::recv(fd->get(), answer.data(), answer.size() - 1, 0) <= 0)
-    return std::nullopt;  // it ended in between
+  if (::send(fd->get(), &octet, 1, MSG_NOSIGNAL) != 1) return std::nullopt;  // it ended in between
+  const ssize_t got = ::recv(fd->get(), answer.data(), answer.size() - 1, 0);
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    return fail(Error(Errc::busy, "a change that nobody confirmed is being taken back")
+                    .with_hint("wait for that; the system log tells how it went"));
+  if (got <= 0) return std::nullopt;
   return std::optional<std::int64_t>(std::strtoll(answer.data(), nullptr, 10));
 }
 

@@ -36,7 +36,7 @@ TEST_CASE("confirmation: nobody waits") {
 
 TEST_CASE("confirmation: to ask does not end the wait, to confirm or to cancel does") {
   for (const auto& [word, answer] : {std::pair{Word::confirm, Confirmation::Answer::confirmed},
-                                    std::pair{Word::cancel, Confirmation::Answer::cancelled}}) {
+                                     std::pair{Word::cancel, Confirmation::Answer::cancelled}}) {
     Waiting w;
     auto waiting = w.wait(600s);
     for (const Word other : {Word::ask, Word::started}) {
@@ -54,6 +54,14 @@ TEST_CASE("confirmation: to ask does not end the wait, to confirm or to cancel d
 TEST_CASE("confirmation: late") {
   Waiting w;
   CHECK(w.wait(0s).get() == Confirmation::Answer::late);
+}
+
+TEST_CASE("confirmation: a process that takes the change back no longer listens to words") {
+  const Waiting w;
+  const auto left = engine::tell_confirmation(*w.store, Word::ask);
+  REQUIRE_FALSE(left);
+  CHECK(left.error().code() == Errc::busy);
+  CHECK(left.error().text() == "a change that nobody confirmed is being taken back");
 }
 
 TEST_CASE("confirmation: a process that ended waits no longer, and leaves the place free") {
