@@ -104,6 +104,16 @@ void print_outcome(const Options& options, std::string_view command, const Outco
   print_report(title(outcome.desired), "nothing to do: the kernel is as asked", outcome.report);
 }
 
+bool belongs(const model::ServiceKey& key, const config::Service& service) {
+  const auto has = [](const auto& all, const auto& one) {
+    return std::ranges::find(all, one) != all.end();
+  };
+  return has(service.vips, key.address) && has(service.ports, key.port) &&
+         std::ranges::any_of(service.protocols, [&](config::Protocol protocol) {
+           return config::layer4(protocol) == key.protocol;
+         });
+}
+
 /// What of an intent is still there.
 struct Left {
   std::size_t destinations = 0;
@@ -119,10 +129,7 @@ Left left_of(const engine::Report& report, const config::Config& config,
     if (!drain.asked ||
         std::ranges::find(server.addresses, id.key.address) == server.addresses.end())
       continue;
-    if (intent.service) {
-      const auto& vips = config.services.at(*intent.service).vips;
-      if (std::ranges::find(vips, id.service.address) == vips.end()) continue;
-    }
+    if (intent.service && !belongs(id.service, config.services.at(*intent.service))) continue;
     ++out.destinations;
     out.connections += plan::connections(report.figures.ipvs_counters, id);
     out.deadline = std::max(out.deadline, drain.deadline);
