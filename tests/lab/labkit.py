@@ -187,10 +187,10 @@ def mac(node, device="eth0"):
     return json.loads(run("ip", "-j", "-n", f"lab-{node}", "link", "show", device).stdout)[0]["address"]
 
 
-# Each of these is compared before and after. Reading IPVS and nft also loads their modules.
+# Each of these is compared before and after; not the counters of rules (nft -s). Reading IPVS and nft also loads their modules.
 LOOKS = {
     "ipvs": "ipvsadm -Sn",
-    "nft": "nft list ruleset",
+    "nft": "nft -s list ruleset",
     "links": "ip -d link",
     "addresses": "ip address",
     "routes": "ip route show table all; ip -6 route show table all",
