@@ -39,9 +39,9 @@ namespace {
 
 constexpr std::uint32_t longest_persistence = 31 * 24 * 3600;  // as ipvsadm(8) allows
 constexpr std::uint32_t longest_drain = 7 * 24 * 3600;
-constexpr std::int64_t largest_id = INT64_MAX;                 // model::ServerId
-constexpr std::uint32_t largest_limit = 8;                     // MPTCP_PM_ADDR_MAX
-constexpr std::int64_t largest_config = 6;                     // 0b111 is never routable
+constexpr std::int64_t largest_id = INT64_MAX;  // model::ServerId
+constexpr std::uint32_t largest_limit = 8;      // MPTCP_PM_ADDR_MAX
+constexpr std::int64_t largest_config = 6;      // 0b111 is never routable
 constexpr std::int64_t longest_id = 8, shortest_nonce = 4, longest_nonce = 18, longest_cid = 20;
 
 using Kind = Node::Kind;

@@ -10,8 +10,8 @@ namespace {
 using model::IpAddress;
 
 /// The intent that takes the server out of the service; the more special one counts.
-const model::DrainIntent* find_drain(std::span<const model::DrainIntent> drains, const std::string& server,
-                              const std::string& service) {
+const model::DrainIntent* find_drain(std::span<const model::DrainIntent> drains,
+                                     const std::string& server, const std::string& service) {
   const model::DrainIntent* found = nullptr;
   for (const model::DrainIntent& drain : drains) {
     if (drain.server != server) continue;
@@ -108,9 +108,8 @@ Desired resolve_director(const Config& config, const Director& director,
   // Without it the clients of a removed server get silence instead of a new connection.
   if (!out.state.ipvs.empty()) out.state.sysctls["net/ipv4/vs/expire_nodest_conn"] = "1";
   // Without it a persistent client comes back to a server that is drained.
-  if (std::ranges::any_of(config.services, [](const auto& entry) {
-        return entry.second.persistence_timeout != 0;
-      }))
+  if (std::ranges::any_of(config.services,
+                          [](const auto& entry) { return entry.second.persistence_timeout != 0; }))
     out.state.sysctls["net/ipv4/vs/expire_quiescent_template"] = "1";
 
   auto targets = signal_targets(config);

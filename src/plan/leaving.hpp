@@ -5,7 +5,8 @@
 
 namespace lbctl::plan {
 
-/// Everything of `have` that `want` lacks and that goes slowly. A deadline that was recorded stands.
+/// Everything of `have` that `want` lacks and that goes slowly. A deadline that was recorded
+/// stands.
 model::Leaving what_leaves(const Request& request);
 
 /// The part that connections still use and whose time is not over.

@@ -23,9 +23,9 @@ std::string_view name(Role role);  ///< "director" or "real server"
 struct Desired {
   std::string node;
   Role role = Role::director;
-  model::NodeState state;     ///< without the destinations that are to be drained
-  model::Drains drains;       ///< those, on a director
-  model::Patience patience;   ///< the file's
+  model::NodeState state;    ///< without the destinations that are to be drained
+  model::Drains drains;      ///< those, on a director
+  model::Patience patience;  ///< the file's
   std::vector<std::string> warnings;
   /// Addresses whose Ethernet address must be known on `interface` for the state to be whole: to
   /// be resolved, and then resolve() called again with the new facts. Also those already known.
@@ -42,6 +42,7 @@ Result<std::string> recognise_node(const Config& config, const std::optional<std
 
 /// What the node should hold. Fails with Errc::not_found if the file has no such node.
 Result<Desired> resolve(const Config& config, const std::string& node,
-                        const model::NodeFacts& facts, std::span<const model::DrainIntent> drains = {});
+                        const model::NodeFacts& facts,
+                        std::span<const model::DrainIntent> drains = {});
 
 }  // namespace lbctl::config

@@ -11,12 +11,12 @@ namespace lbctl::plan {
 
 struct Request {
   const model::NodeState& want;
-  const model::NodeState& have;      ///< what is in the kernel and lbctl's
-  const model::Observed& observed;   ///< its live figures
+  const model::NodeState& have;     ///< what is in the kernel and lbctl's
+  const model::Observed& observed;  ///< its live figures
   const Before& before;
   model::Reason removal = model::Reason::not_in_file;
-  const model::Leaving& recorded;    ///< what was leaving already
-  const model::Drains& asked;        ///< `lbctl drain`: not in `want`, and in no hurry but this
+  const model::Leaving& recorded;  ///< what was leaving already
+  const model::Drains& asked;      ///< `lbctl drain`: not in `want`, and in no hurry but this
   /// Nothing: what leaves goes at once.
   std::optional<model::Patience> patience = model::Patience{};
   model::UnixTime now{};

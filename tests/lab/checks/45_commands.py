@@ -13,7 +13,7 @@ LOOKS = {
     "addresses": "ip -d -o address show | grep -v 'scope link' | sort -k 2",
     "routes": "ip route show table all | grep -v fe80:",
     "endpoints": "ip mptcp endpoint; ip mptcp limits",
-    "sysctls": "sysctl -a 2>/dev/null | grep -E '^net[.](ipv4|ipv6|mptcp)[.]' | grep -v tcp_fastopen_key",
+    "sysctls": "cd /proc/sys/net && grep -rs '' ipv4 ipv6 mptcp | grep -v tcp_fastopen_key | sort",
 }
 
 
