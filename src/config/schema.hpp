@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "node.hpp"
+#include "ranges.hpp"
 
 namespace lbctl::config {
 
@@ -20,10 +21,18 @@ enum class Shape : std::uint8_t {
   texts_or_weights,  ///< a list of names, or a table of name = weight; not empty
 };
 
+/// All that is known of a key but its meaning: what is refused, completed and documented comes from
+/// here or is held against it by tests.
 struct KeySpec {
   std::string_view pattern;  ///< "servers.*.address"; a * stands for a name that the file chooses
   Shape shape = Shape::text;
-  bool required = false;  ///< in its table, where that table stands
+  bool required = false;      ///< in its table, where that table stands
+  std::string_view about;     ///< one line, without a full stop
+  Range range;                ///< of a number, or of a duration in seconds
+  std::string_view words;     ///< the right ones, separated by blanks; empty: any
+  std::string_view fallback;  ///< what leaving it out means
+  std::string_view kernel;    ///< the first Linux that has it, if that is later than 6.1
+  std::string_view example;   ///< a right line, for hints
 };
 
 /// A key that lbctl will know some day, and what to do until then.
@@ -33,6 +42,8 @@ struct LaterKey {
 };
 
 std::span<const KeySpec> schema();
+/// Its part below "services".
+std::span<const KeySpec> service_keys();
 std::span<const LaterKey> later_keys();
 
 /// Reports unknown keys, missing keys, wrong shapes and empty lists below the top-level table.

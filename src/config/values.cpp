@@ -91,7 +91,7 @@ bool check_interface(const Node& node, Report& report) {
   return false;
 }
 
-std::optional<std::uint32_t> decode_seconds(const Node& node, std::uint32_t most, Report& report) {
+std::optional<std::uint32_t> decode_seconds(const Node& node, Range range, Report& report) {
   struct Unit {
     std::string_view name;
     std::uint64_t milliseconds;
@@ -117,18 +117,19 @@ std::optional<std::uint32_t> decode_seconds(const Node& node, std::uint32_t most
   if (milliseconds != UINT64_MAX && milliseconds % 1000 != 0) {
     return wrong(fmt::format("\"{}\" is not whole seconds", text), "the kernel counts in seconds");
   }
-  const std::uint64_t seconds = milliseconds / 1000;
-  if (seconds == 0 || seconds > most) {
-    return wrong(fmt::format("\"{}\" is out of range", text), fmt::format("1s to {}s", most));
+  const auto seconds = static_cast<std::int64_t>(milliseconds / 1000);
+  if (!range.holds(seconds)) {
+    return wrong(fmt::format("\"{}\" is out of range", text),
+                 fmt::format("{}s to {}s", range.least, range.most));
   }
   return static_cast<std::uint32_t>(seconds);
 }
 
-std::optional<std::int64_t> decode_number(const Node& node, std::string_view what,
-                                          std::int64_t least, std::int64_t most, Report& report) {
-  if (node.integer >= least && node.integer <= most) return node.integer;
+std::optional<std::int64_t> decode_number(const Node& node, std::string_view what, Range range,
+                                          Report& report) {
+  if (range.holds(node.integer)) return node.integer;
   report.error(node.at, fmt::format("{} {} is out of range", what, node.integer),
-               fmt::format("{} to {}", least, most));
+               fmt::format("{} to {}", range.least, range.most));
   return std::nullopt;
 }
 

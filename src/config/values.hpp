@@ -6,6 +6,7 @@
 #include <string>
 
 #include "node.hpp"
+#include "ranges.hpp"
 
 namespace lbctl::config {
 
@@ -18,11 +19,11 @@ bool check_name(std::string_view name, Span at, std::string_view what, Report& r
 /// A name that the kernel accepts for a device (dev_valid_name() in net/core/dev.c).
 bool check_interface(const Node& node, Report& report);
 
-/// Whole seconds out of "300s" or "5m"; `most` in seconds.
-std::optional<std::uint32_t> decode_seconds(const Node& node, std::uint32_t most, Report& report);
+/// Whole seconds out of "300s" or "5m"; the range in seconds.
+std::optional<std::uint32_t> decode_seconds(const Node& node, Range range, Report& report);
 
-/// A whole number from `least` to `most`.
-std::optional<std::int64_t> decode_number(const Node& node, std::string_view what,
-                                          std::int64_t least, std::int64_t most, Report& report);
+/// A whole number within the range.
+std::optional<std::int64_t> decode_number(const Node& node, std::string_view what, Range range,
+                                          Report& report);
 
 }  // namespace lbctl::config

@@ -1,0 +1,78 @@
+// Directors and servers.
+#include "decode_parts.hpp"
+
+namespace lbctl::config {
+
+std::string_view name(VipOn vip_on) {
+  switch (vip_on) {
+    case VipOn::interface:
+      return "interface";
+    case VipOn::loopback:
+      return "loopback";
+    case VipOn::none:
+      return "none";
+  }
+  return "unknown";
+}
+
+DraftList<model::IpAddress> decode_addresses(const Node& table, Span at, std::string_view key,
+                                             Report& report) {
+  return decode_list<model::IpAddress>(table, at, key, Kind::text, report, [&](const Node& node) {
+    return decode_address(node, report);
+  });
+}
+
+namespace {
+
+std::optional<std::string> interface_name(const Node& node, Report& report) {
+  return check_interface(node, report) ? std::optional(node.text) : std::nullopt;
+}
+
+Spanned<std::string> decode_interface(const Node& table, Report& report) {
+  const Member* found = member(table, "interface", Kind::text);
+  if (!found || !check_interface(found->value, report)) return {};
+  return {found->value.text, found->value.at};
+}
+
+}  // namespace
+
+DraftDirector decode_director(const Member& entry, Report& report) {
+  const Node& table = entry.value;
+  DraftDirector out;
+  out.name = entry.key;
+  out.at = entry.key_at;
+  check_name(entry.key, entry.key_at, "director", report);
+  out.addresses = decode_addresses(table, entry.key_at, "address", report);
+  out.interface = decode_interface(table, report);
+  out.client_interfaces =
+      decode_list<std::string>(table, entry.key_at, "client_interfaces", Kind::text, report,
+                               [&](const Node& node) { return interface_name(node, report); });
+  if (const Member* found = member(table, "vip_on", Kind::text)) {
+    out.vip_on =
+        one_of(found->value, "vip_on", {VipOn::interface, VipOn::loopback, VipOn::none}, report)
+            .value_or(out.vip_on);
+  }
+  return out;
+}
+
+DraftServer decode_server(const Member& entry, Report& report) {
+  const Node& table = entry.value;
+  DraftServer out;
+  out.name = entry.key;
+  out.at = entry.key_at;
+  check_name(entry.key, entry.key_at, "server", report);
+  out.addresses = decode_addresses(table, entry.key_at, "address", report);
+  out.interface = decode_interface(table, report);
+  out.signal = decode_addresses(table, entry.key_at, "signal", report);
+  if (const Member* found = member(table, "id", Kind::integer)) {
+    if (found->value.integer == 0) {
+      report.error(found->value.at, "id 0 names no server",
+                   "a connection ID of zeros must not lead anywhere; start with 1");
+    } else if (const auto id = decode_number(found->value, "id", server_id_range, report)) {
+      out.id = {static_cast<std::uint64_t>(*id), found->value.at};
+    }
+  }
+  return out;
+}
+
+}  // namespace lbctl::config

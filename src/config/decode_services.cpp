@@ -1,0 +1,174 @@
+// Services.
+#include <algorithm>
+
+#include "decode_parts.hpp"
+
+namespace lbctl::config {
+
+std::string_view name(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::tcp:
+      return "tcp";
+    case Protocol::mptcp:
+      return "mptcp";
+    case Protocol::udp:
+      return "udp";
+    case Protocol::quic:
+      return "quic";
+  }
+  return "unknown";
+}
+
+namespace {
+
+constexpr std::uint8_t longest_cid = 20;  // RFC 9000, 17.2
+
+std::optional<std::uint16_t> decode_port(const Node& node, Report& report) {
+  const auto port = decode_number(node, "port", port_range, report);
+  return port ? std::optional(static_cast<std::uint16_t>(*port)) : std::nullopt;
+}
+
+bool names_server(const Names& servers, const std::string& name, Span at, Report& report) {
+  if (servers.contains(name)) return true;
+  constexpr std::size_t most_listed = 20;
+  std::string hint;
+  const std::vector<std::string> known(servers.begin(), servers.end());
+  if (const std::string near = report.full() ? "" : nearest(name, known); !near.empty()) {
+    hint = fmt::format("did you mean \"{}\"?", near);
+  } else if (known.empty()) {
+    hint = "servers are declared as [servers.NAME]";
+  } else if (known.size() <= most_listed) {
+    hint = fmt::format("the servers are {}", listed(known));
+  }
+  report.error(at, fmt::format("there is no server \"{}\"", name), hint);
+  return false;
+}
+
+/// From a list of names, a table of weights, or nothing: every server.
+void decode_servers(const Names& servers, const Node& table, DraftService& out, Report& report) {
+  out.servers.key = out.at;
+  const Member* found = table.find("servers");
+  if (!found) {
+    for (const std::string& name : servers)
+      out.servers.items.push_back({{name, 1}, out.at});
+    return;
+  }
+  out.servers.key = found->key_at;
+  Names seen;
+  for (const Node& item : found->value.items) {
+    if (!item.is(Kind::text) || !names_server(servers, item.text, item.at, report)) {
+      out.servers.whole = false;
+    } else if (seen.insert(item.text).second) {
+      out.servers.items.push_back({{item.text, 1}, item.at});
+    } else {
+      report.error(item.at, fmt::format("\"{}\" stands twice in the list", item.text));
+    }
+  }
+  for (const Member& use : found->value.members) {
+    const bool known = names_server(servers, use.key, use.key_at, report);
+    const auto weight = use.value.is(Kind::integer)
+                            ? decode_number(use.value, "weight", weight_range, report)
+                            : std::nullopt;
+    if (known && weight) {
+      out.servers.items.push_back({{use.key, static_cast<std::uint16_t>(*weight)}, use.key_at});
+    } else {
+      out.servers.whole = false;
+    }
+  }
+  out.servers.whole =
+      out.servers.whole && (found->value.is(Kind::list) || found->value.is(Kind::table));
+}
+
+/// A key with one right value so far.
+void only_word(const Node& table, std::string_view key, std::string_view right,
+               std::initializer_list<std::string_view> later, std::string_view hint,
+               Report& report) {
+  const Member* found = member(table, key, Kind::text);
+  if (!found || found->value.text == right) return;
+  const std::string& word = found->value.text;
+  if (std::ranges::find(later, word) != later.end()) {
+    report.error(found->value.at,
+                 fmt::format("{} = \"{}\" is not supported by this version", key, word),
+                 std::string(hint));
+  } else {
+    report.error(found->value.at, fmt::format("unknown {} \"{}\"", key, word),
+                 fmt::format("write \"{}\"", right));
+  }
+}
+
+void decode_mptcp(const Member& entry, DraftService& out, Report& report) {
+  const Node& table = entry.value;
+  out.mptcp = entry.key_at;
+  only_word(table, "signal", "address", {"port"},
+            "write \"address\" and give each server signal addresses of its own", report);
+  only_word(table, "via", "forward", {"ipvs", "direct"}, "write \"forward\"", report);
+  out.join_only.at = entry.key_at;
+  if (const Member* found = member(table, "join_only", Kind::boolean)) {
+    out.join_only = {found->value.boolean, found->value.at};
+  }
+}
+
+std::optional<Spanned<model::CidScheme>> decode_cid(const Node& table, Report& report) {
+  only_word(table, "scheme", "quic-lb", {}, "", report);
+  const std::size_t before = report.errors();
+  model::CidScheme cid;
+  const auto number = [&](std::string_view key, Range range, std::uint8_t& value) {
+    const Member* found = member(table, key, Kind::integer);
+    if (!found) return;
+    value =
+        static_cast<std::uint8_t>(decode_number(found->value, key, range, report).value_or(value));
+  };
+  number("config", cid_config_range, cid.config);
+  number("id_length", cid_id_length_range, cid.id_length);
+  number("nonce_length", cid_nonce_length_range, cid.nonce_length);
+  if (report.errors() != before) return std::nullopt;
+  if (cid.cid_length() > longest_cid) {
+    report.error(table.at,
+                 fmt::format("the connection ID has {} octets, QUIC allows {}", cid.cid_length(),
+                             longest_cid),
+                 fmt::format("1 + id_length {} + nonce_length {} must be {} at most", cid.id_length,
+                             cid.nonce_length, longest_cid));
+    return std::nullopt;
+  }
+  return Spanned<model::CidScheme>{cid, table.at};
+}
+
+}  // namespace
+
+DraftService decode_service(const Names& servers, const Member& entry, Report& report) {
+  const Node& table = entry.value;
+  DraftService out;
+  out.name = entry.key;
+  out.at = entry.key_at;
+  check_name(entry.key, entry.key_at, "service", report);
+  out.vips = decode_addresses(table, entry.key_at, "vip", report);
+  out.ports =
+      decode_list<std::uint16_t>(table, entry.key_at, "ports", Kind::integer, report,
+                                 [&](const Node& node) { return decode_port(node, report); });
+  out.protocols = decode_list<Protocol>(
+      table, entry.key_at, "protocols", Kind::text, report, [&](const Node& node) {
+        return one_of(node, "protocol",
+                      {Protocol::tcp, Protocol::mptcp, Protocol::udp, Protocol::quic}, report);
+      });
+  if (const Member* found = member(table, "scheduler", Kind::text)) {
+    out.scheduler = {found->value.text, found->value.at};
+  } else {
+    out.scheduler.at = entry.key_at;
+  }
+  out.flags = decode_list<std::string>(table, entry.key_at, "scheduler_flags", Kind::text, report,
+                                       [](const Node& node) { return std::optional(node.text); });
+  if (const Member* found = member(table, "persistence_timeout", Kind::text)) {
+    out.persistence_timeout = decode_seconds(found->value, persistence_range, report).value_or(0);
+  }
+  decode_servers(servers, table, out, report);
+  out.join_only.at = entry.key_at;
+  if (const Member* found = member(table, "mptcp", Kind::table)) decode_mptcp(*found, out, report);
+  if (const Member* found = member(table, "quic", Kind::table)) {
+    out.quic = found->key_at;
+    const Member* cid = member(found->value, "cid", Kind::table);
+    if (cid) out.cid = decode_cid(cid->value, report);
+  }
+  return out;
+}
+
+}  // namespace lbctl::config

@@ -1,0 +1,26 @@
+// The ranges of the language's numbers: what decode refuses and what schema tells.
+#pragma once
+
+#include <cstdint>
+
+namespace lbctl::config {
+
+/// From `least` to `most`, both allowed. Durations in seconds.
+struct Range {
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+  constexpr bool empty() const { return least == 0 && most == 0; }  ///< no range at all
+  constexpr bool holds(std::int64_t value) const { return value >= least && value <= most; }
+};
+
+inline constexpr Range port_range{1, 65535};
+inline constexpr Range weight_range{0, 65535};
+inline constexpr Range server_id_range{1, INT64_MAX};         // model::ServerId
+inline constexpr Range persistence_range{1, 31 * 24 * 3600};  // as ipvsadm(8) allows
+inline constexpr Range patience_range{1, 7 * 24 * 3600};
+inline constexpr Range mptcp_limit_range{0, 8};  // MPTCP_PM_ADDR_MAX
+inline constexpr Range cid_config_range{0, 6};   // 0b111 is never routable
+inline constexpr Range cid_id_length_range{1, 8};
+inline constexpr Range cid_nonce_length_range{4, 18};
+
+}  // namespace lbctl::config
