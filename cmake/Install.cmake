@@ -6,6 +6,8 @@ install(FILES ${PROJECT_SOURCE_DIR}/etc/completions/lbctl
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ${PROJECT_SOURCE_DIR}/etc/lbctl.toml
   DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/lbctl/examples)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/etc/examples/
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/lbctl/examples FILES_MATCHING PATTERN "*.toml")
 install(FILES ${PROJECT_SOURCE_DIR}/rules/director-forward.nft
   DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/lbctl/rules)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md
