@@ -58,6 +58,12 @@ Draft decode(const Node& root, Report& report) {
   each_named(root, "services", [&](const Member& entry) {
     out.services.push_back(decode_service(servers, entry, report));
   });
+  // Also for what no table takes: a default is wrong where it stands.
+  each_named(root, "defaults", [&](const Member& entry) {
+    if (entry.key == "director") decode_director(entry, report);
+    if (entry.key == "server") decode_server(entry, report);
+    if (entry.key == "service") decode_service(servers, entry, report);
+  });
   if (const Member* found = member(root, "mptcp", Kind::table)) decode_limits(*found, out, report);
   if (const Member* found = member(root, "drain", Kind::table))
     decode_drain(found->value, out.drain, report);

@@ -30,6 +30,7 @@ std::optional<std::uint16_t> decode_port(const Node& node, Report& report) {
 
 bool names_server(const Names& servers, const std::string& name, Span at, Report& report) {
   if (servers.contains(name)) return true;
+  if (report.partial()) return false;  // it may stand in what could not be read
   constexpr std::size_t most_listed = 20;
   std::string hint;
   const std::vector<std::string> known(servers.begin(), servers.end());

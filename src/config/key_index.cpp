@@ -10,7 +10,7 @@ using Kind = Piece::Kind;
 /// Walks the pieces once; nesting is limited by the scanner.
 class Indexer {
  public:
-  Indexer(const Source& source, const Scan& scan) : source_(source), pieces_(scan.pieces) {}
+  Indexer(const File& file, const Scan& scan) : file_(file), pieces_(scan.pieces) {}
 
   KeyIndex run() {
     while (next_ < pieces_.size()) {
@@ -48,7 +48,7 @@ class Indexer {
       const Span at = pieces_[next_].at;
       path.parts.push_back(at);
       if (!path.full.empty()) path.full += '.';
-      path.full += source_.text(at);
+      path.full += file_.text(at);
     }
     return path;
   }
@@ -67,7 +67,7 @@ class Indexer {
     ++next_;
   }
 
-  const Source& source_;
+  const File& file_;
   const std::vector<Piece>& pieces_;
   std::size_t next_ = 0;
   std::size_t depth_ = 0;  ///< of the [table] that the lines belong to
@@ -77,8 +77,8 @@ class Indexer {
 
 }  // namespace
 
-KeyIndex index_keys(const Source& source, const Scan& scan) {
-  return Indexer(source, scan).run();
+KeyIndex index_keys(const File& file, const Scan& scan) {
+  return Indexer(file, scan).run();
 }
 
 }  // namespace lbctl::config

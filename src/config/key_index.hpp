@@ -24,6 +24,6 @@ struct KeyIndex {
   std::map<std::string, Span> first_use;  ///< by KeyPath::full
 };
 
-KeyIndex index_keys(const Source& source, const Scan& scan);
+KeyIndex index_keys(const File& file, const Scan& scan);
 
 }  // namespace lbctl::config

@@ -30,6 +30,7 @@ struct Member {
   std::string key;
   Span key_at;
   Node value;
+  bool by_default = false;  ///< its table lacked it: it is a copy of what [defaults.KIND] says
 };
 
 /// "a text", "a whole number", …

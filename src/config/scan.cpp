@@ -305,8 +305,8 @@ class Scanner {
   Scan out_;
 };
 
-std::optional<SyntaxError> limits_and_encoding(const Source& source) {
-  const std::string_view text = source.text();
+std::optional<SyntaxError> limits_and_encoding(const File& file) {
+  const std::string_view text = file.text();
   if (text.size() > max_file_size) {
     return SyntaxError{
         {0, 1}, fmt::format("the file is larger than {} MiB", max_file_size >> 20), ""};
@@ -332,9 +332,9 @@ std::optional<SyntaxError> limits_and_encoding(const Source& source) {
 
 }  // namespace
 
-std::expected<Scan, SyntaxError> scan(const Source& source) {
-  if (auto error = limits_and_encoding(source)) return std::unexpected(std::move(*error));
-  return Scanner(source.text()).run();
+std::expected<Scan, SyntaxError> scan(const File& file) {
+  if (auto error = limits_and_encoding(file)) return std::unexpected(std::move(*error));
+  return Scanner(file.text()).run();
 }
 
 }  // namespace lbctl::config

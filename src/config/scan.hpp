@@ -43,6 +43,6 @@ inline constexpr std::size_t max_line_length = 16384;
 inline constexpr std::size_t max_nesting = 16;
 
 /// Checks size, encoding and syntax (TOML 1.0.0). That a key is defined twice is left to toml11.
-std::expected<Scan, SyntaxError> scan(const Source& source);
+std::expected<Scan, SyntaxError> scan(const File& file);
 
 }  // namespace lbctl::config

@@ -33,6 +33,10 @@ struct KeySpec {
   std::string_view fallback;  ///< what leaving it out means
   std::string_view kernel;    ///< the first Linux that has it, if that is later than 6.1
   std::string_view example;   ///< a right line, for hints
+  bool own = false;           ///< each table's own: [defaults.KIND] can't give it
+  /// When a default of [defaults.KIND] is taken. "KEY WORD": only by tables whose KEY is WORD or
+  /// has it in its list. "KEY": only by tables that take the default of KEY, too. Empty: always.
+  std::string_view goes_with;
 };
 
 /// A key that lbctl will know some day, and what to do until then.
@@ -46,7 +50,10 @@ std::span<const KeySpec> schema();
 std::span<const KeySpec> service_keys();
 std::span<const LaterKey> later_keys();
 
-/// Reports unknown keys, missing keys, wrong shapes and empty lists below the top-level table.
+/// Reports unknown keys, wrong shapes and empty lists below the top-level table.
 void check_shape(const Node& root, Report& report);
+
+/// Reports missing keys; after fill_defaults().
+void check_required(const Node& root, Report& report);
 
 }  // namespace lbctl::config

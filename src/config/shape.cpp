@@ -2,53 +2,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <string>
 #include <vector>
 
-#include "schema.hpp"
+#include "levels.hpp"
 #include "text.hpp"
 
 namespace lbctl::config {
 namespace {
-
-std::string joined(std::string_view pattern, std::string_view key) {
-  std::string out(pattern);
-  if (!out.empty()) out += '.';
-  out += key;
-  return out;
-}
-
-/// The keys right below one pattern, as every key of the file is looked up here.
-struct Level {
-  std::vector<std::pair<std::string_view, const KeySpec*>> keys;
-  const KeySpec* any = nullptr;  ///< the * of names that the file chooses
-
-  const KeySpec* find(std::string_view key) const {
-    if (any) return any;
-    const auto found = std::ranges::find(keys, key, [](const auto& entry) { return entry.first; });
-    return found == keys.end() ? nullptr : found->second;
-  }
-};
-
-/// By pattern; the top level's is empty.
-using Levels = std::map<std::string_view, Level>;
-
-Levels make_levels() {
-  Levels out;
-  for (const KeySpec& spec : schema()) {
-    const std::size_t dot = spec.pattern.rfind('.');
-    const bool top = dot == std::string_view::npos;
-    Level& level = out[top ? std::string_view() : spec.pattern.substr(0, dot)];
-    const std::string_view key = top ? spec.pattern : spec.pattern.substr(dot + 1);
-    if (key == "*") {
-      level.any = &spec;
-    } else {
-      level.keys.emplace_back(key, &spec);
-    }
-  }
-  return out;
-}
 
 /// "services.web.mptcp", put together only where a message names it. Empty: the top level.
 struct TableName {
@@ -57,24 +18,29 @@ struct TableName {
   std::string text() const { return parent ? joined(parent->text(), key) : std::string(); }
 };
 
+/// What the key looks like in a right file.
+std::string example(const KeySpec& spec) {
+  return spec.example.empty() ? "" : fmt::format("for example: {}", spec.example);
+}
+
 class ShapeCheck {
  public:
   explicit ShapeCheck(Report& report) : report_(report) {}
 
   /// `name` is the table's in messages.
-  void table(const Node& node, Span at, std::string_view pattern, const TableName& name) {
-    const auto level = levels_.find(pattern);
-    if (level == levels_.end()) return;  // no table of the language is without keys
+  void table(const Node& node, std::string_view pattern, const TableName& name) {
+    const DefaultsKind* defaults = defaults_kind(pattern);
+    const Level* level = level_below(defaults ? defaults->tables : pattern);
+    if (!level) return;  // no table of the language is without keys
     for (const Member& member : node.members) {
-      if (const KeySpec* spec = level->second.find(member.key)) {
-        value(member, *spec, {&name, member.key});
+      const KeySpec* spec = level->find(member.key);
+      if (!spec) {
+        unknown(member, *level, defaults ? defaults->tables : pattern, name.text());
+      } else if (defaults && spec->own) {
+        report_.error(member.key_at, fmt::format("\"{}\" can't be a default", member.key),
+                      fmt::format("each of [{}] has its own", defaults->plural));
       } else {
-        unknown(member, level->second, pattern, name.text());
-      }
-    }
-    for (const auto& [key, spec] : level->second.keys) {
-      if (spec->required && !node.find(key)) {
-        report_.error(at, fmt::format("{} lacks \"{}\"", name.text(), key), example(*spec));
+        value(member, *spec, {&name, member.key});
       }
     }
   }
@@ -106,7 +72,7 @@ class ShapeCheck {
     switch (spec.shape) {
       case Shape::table:
         if (!node.is(Node::Kind::table)) return wrong(node, what.text(), "a table", example(spec));
-        return table(node, member.key_at, spec.pattern, what);
+        return table(node, spec.pattern, what);
       case Shape::text:
         if (!node.is(Node::Kind::text)) wrong(node, what.text(), "a text", example(spec));
         return;
@@ -130,7 +96,7 @@ class ShapeCheck {
                       "a list of names or a table of weights");
         }
         if (node.members.empty()) report_.error(node.at, fmt::format("{} is empty", what.text()));
-        return table(node, member.key_at, spec.pattern, what);
+        return table(node, spec.pattern, what);
     }
   }
 
@@ -151,19 +117,38 @@ class ShapeCheck {
                   std::move(hint));
   }
 
-  /// What the key looks like in a right file.
-  static std::string example(const KeySpec& spec) {
-    return spec.example.empty() ? "" : fmt::format("for example: {}", spec.example);
-  }
-
   Report& report_;
-  Levels levels_ = make_levels();
 };
+
+void required(const Node& node, Span at, std::string_view pattern, const TableName& name,
+              Report& report) {
+  const Level* level = level_below(pattern);
+  if (!level || !node.is(Node::Kind::table)) return;
+  for (const auto& [key, spec] : level->keys) {
+    if (spec->required && !node.find(key))
+      report.error(at, fmt::format("{} lacks \"{}\"", name.text(), key), example(*spec));
+  }
+  // What tables share is named where it stands, so that it is reported once.
+  const DefaultsKind* defaults = defaults_of(pattern);
+  const TableName top;
+  const TableName shared{&top, defaults ? defaults->defaults : ""};
+  for (const Member& member : node.members) {
+    const KeySpec* spec = level->find(member.key);
+    const TableName& parent = defaults && member.by_default ? shared : name;
+    if (spec && spec->shape == Shape::table)
+      required(member.value, member.key_at, spec->pattern, {&parent, member.key}, report);
+  }
+}
 
 }  // namespace
 
 void check_shape(const Node& root, Report& report) {
-  ShapeCheck(report).table(root, {0, 1}, "", {});
+  ShapeCheck(report).table(root, "", {});
+}
+
+void check_required(const Node& root, Report& report) {
+  if (report.partial()) return;  // it may stand in what could not be read
+  required(root, {0, 1}, "", {}, report);
 }
 
 }  // namespace lbctl::config

@@ -3,34 +3,34 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <tuple>
 
 namespace lbctl::config {
 
-Source::Source(std::string name, std::string_view text) : name_(std::move(name)), text_(text) {
+File::File(std::string name, std::string_view text, std::size_t base)
+    : name_(std::move(name)), text_(text), base_(base) {
   line_starts_.push_back(0);
   for (std::size_t i = text_.find('\n'); i != std::string_view::npos; i = text_.find('\n', i + 1)) {
     line_starts_.push_back(i + 1);
   }
 }
 
-int Source::line_of(std::size_t offset) const {
+int File::line_of(std::size_t offset) const {
   const auto after = std::ranges::upper_bound(line_starts_, offset);
   return static_cast<int>(after - line_starts_.begin());
 }
 
-std::size_t Source::start_of_line(std::size_t number) const {
+std::size_t File::start_of_line(std::size_t number) const {
   return number >= 1 && number <= line_starts_.size() ? line_starts_[number - 1] : text_.size();
 }
 
-std::string_view Source::line(int number) const {
+std::string_view File::line(int number) const {
   std::string_view line = text_.substr(start_of_line(static_cast<std::size_t>(number)));
   line = line.substr(0, line.find('\n'));
   if (line.ends_with('\r')) line.remove_suffix(1);
   return line;
 }
 
-Position Source::position(Span span) const {
+Position File::position(Span span) const {
   const std::size_t offset = std::min(span.offset, text_.size());
   const int number = line_of(offset);
   const std::size_t before = offset - line_starts_[static_cast<std::size_t>(number) - 1];
@@ -40,10 +40,38 @@ Position Source::position(Span span) const {
   return {name_, number, static_cast<int>(before) + 1, static_cast<int>(width)};
 }
 
+const File& Source::add(std::string name, std::string_view text) {
+  // The end of a text is a place, too: the next one starts behind it.
+  const std::size_t base =
+      files_.empty() ? 0 : files_.back().base() + files_.back().text().size() + 1;
+  return files_.emplace_back(std::move(name), text, base);
+}
+
+const File& Source::file_of(Span span) const {
+  const auto after = std::ranges::upper_bound(files_, span.offset, {}, &File::base);
+  return *std::prev(after);  // the first starts at 0
+}
+
+std::string_view Source::text(Span span) const {
+  const File& file = file_of(span);
+  return file.text({span.offset - file.base(), span.length});
+}
+
+Position Source::position(Span span) const {
+  const File& file = file_of(span);
+  return file.position({span.offset - file.base(), span.length});
+}
+
+std::string_view Source::line(Span span) const {
+  const File& file = file_of(span);
+  return file.line(file.line_of(span.offset - file.base()));
+}
+
 void Report::add(Remark remark) {
   if (remark.severity == Diagnostic::Severity::error) ++errors_;
+  if (remarks_.contains(remark)) return;
   if (remarks_.size() < max_remarks) {
-    remarks_.push_back(std::move(remark));
+    remarks_.insert(std::move(remark));
   } else {
     ++left_out_;
   }
@@ -58,26 +86,21 @@ void Report::warning(Span at, std::string message, std::string hint) {
 }
 
 std::string Report::place(Span at) const {
-  return fmt::format("line {}", source_.line_of(at.offset));
+  const Position position = source_.position(at);
+  return source_.files().size() > 1 ? fmt::format("{}:{}", position.file, position.line)
+                                    : fmt::format("line {}", position.line);
 }
 
 std::vector<Diagnostic> Report::take() {
-  std::ranges::sort(remarks_, {}, [](const Remark& remark) {
-    return std::tie(remark.at.offset, remark.message, remark.severity);
-  });
-  const auto [first, last] = std::ranges::unique(remarks_);
-  remarks_.erase(first, last);
-
   std::vector<Diagnostic> out;
-  for (Remark& remark : remarks_) {
+  for (const Remark& remark : remarks_) {
     const Position position = source_.position(remark.at);
     out.push_back({remark.severity, position.file, position.line, position.column, position.width,
-                   std::move(remark.message), std::move(remark.hint),
-                   std::string(source_.line(position.line))});
+                   remark.message, remark.hint, std::string(source_.line(remark.at))});
   }
   if (left_out_ > 0) {
     out.push_back({has_errors() ? Diagnostic::Severity::error : Diagnostic::Severity::warning,
-                   source_.name(),
+                   source_.files().front().name(),
                    0,
                    0,
                    0,

@@ -87,8 +87,8 @@ class Converter {
 };
 
 /// Comments say nothing to toml11, but it walks over them again and again.
-std::string without_comments(const Source& source, const Scan& scan) {
-  std::string out(source.text());
+std::string without_comments(const File& file, const Scan& scan) {
+  std::string out(file.text());
   for (const Span& comment : scan.comments) {
     std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(comment.offset), comment.length, ' ');
   }
@@ -96,21 +96,21 @@ std::string without_comments(const Source& source, const Scan& scan) {
 }
 
 /// What the scanner let pass and toml11 did not: mostly a key that is defined twice.
-void report_refusal(const toml::exception& exception, const KeyIndex& index, Report& report) {
-  const Source& source = report.source();
+void report_refusal(const toml::exception& exception, const File& file, const KeyIndex& index,
+                    Report& report) {
   const auto& location = exception.location();
-  const std::size_t offset = source.start_of_line(location.line()) + location.column() - 1;
-  Span at{offset, std::max<std::size_t>(1, location.region())};
+  const std::size_t offset = file.start_of_line(location.line()) + location.column() - 1;
   const bool twice = std::string_view(exception.what()).contains("already exists");
   const auto key = index.keys.find(offset);
   if (!twice || key == index.keys.end()) {
-    return report.error(at, "this is not valid TOML");
+    const Span at{offset, std::max<std::size_t>(1, location.region())};
+    return report.error(file.in_all(at), "this is not valid TOML");
   }
-  at = key->second.parts.back();
+  const Span at = key->second.parts.back();
   const auto first = index.first_use.find(key->second.full);
-  report.error(at, fmt::format("{} is defined twice", source.text(at)),
+  report.error(file.in_all(at), fmt::format("{} is defined twice", file.text(at)),
                first != index.first_use.end() && first->second.offset < at.offset
-                   ? fmt::format("first on {}", report.place(first->second))
+                   ? fmt::format("first on {}", report.place(file.in_all(first->second)))
                    : "");
 }
 
@@ -138,24 +138,36 @@ std::optional<Scalars> read_scalars(const std::vector<std::string_view>& texts) 
   }
 }
 
-std::optional<Node> read_plain(const Source& source, const Scan& scan) {
+std::optional<Node> read_plain(const File& file, const Scan& scan) {
   if (!is_plain(scan)) return std::nullopt;
-  const auto scalars = read_scalars(scalar_texts(source, scan));
+  const auto scalars = read_scalars(scalar_texts(file, scan));
   if (!scalars) return std::nullopt;
-  return build_tree(source, scan, *scalars);
+  return build_tree(file, scan, *scalars);
 }
 
-std::optional<Node> read_whole(const Source& source, const Scan& scan, Report& report) {
-  const KeyIndex index = index_keys(source, scan);
-  std::istringstream stream(without_comments(source, scan));
+std::optional<Node> read_whole(const File& file, const Scan& scan, Report& report) {
+  const KeyIndex index = index_keys(file, scan);
+  std::istringstream stream(without_comments(file, scan));
   try {
-    return Converter(index).convert(toml::parse(stream, source.name()), 0);
+    return Converter(index).convert(toml::parse(stream, file.name()), 0);
   } catch (const toml::exception& exception) {
-    report_refusal(exception, index, report);
+    report_refusal(exception, file, index, report);
   } catch (const std::exception& exception) {
-    report.error({0, 1}, fmt::format("the file can't be read as TOML: {}", exception.what()));
+    report.error(file.in_all({0, 1}),
+                 fmt::format("the file can't be read as TOML: {}", exception.what()));
   }
   return std::nullopt;
+}
+
+/// From places in one file to places in all of them.
+void move_places(Node& node, std::size_t by) {
+  node.at.offset += by;
+  for (Node& item : node.items)
+    move_places(item, by);
+  for (Member& member : node.members) {
+    member.key_at.offset += by;
+    move_places(member.value, by);
+  }
 }
 
 }  // namespace
@@ -185,16 +197,17 @@ const Member* Node::find(std::string_view key) const {
   return found == members.end() ? nullptr : &*found;
 }
 
-std::optional<Node> read_toml(const Source& source, Report& report, Way way) {
-  const auto scanned = scan(source);
+std::optional<Node> read_toml(const File& file, Report& report, Way way) {
+  const auto scanned = scan(file);
   if (!scanned) {
-    report.error(scanned.error().at, scanned.error().message, scanned.error().hint);
+    report.error(file.in_all(scanned.error().at), scanned.error().message, scanned.error().hint);
     return std::nullopt;
   }
-  if (way == Way::fast) {
-    if (auto tree = read_plain(source, *scanned)) return tree;
-  }
-  return read_whole(source, *scanned, report);
+  std::optional<Node> tree;
+  if (way == Way::fast) tree = read_plain(file, *scanned);
+  if (!tree) tree = read_whole(file, *scanned, report);
+  if (tree && file.base() != 0) move_places(*tree, file.base());
+  return tree;
 }
 
 }  // namespace lbctl::config

@@ -13,7 +13,8 @@ enum class Way : std::uint8_t {
   whole,  ///< toml11 reads all of it; tests hold the fast way against this
 };
 
-/// The top-level table; nothing, and an error in `report`, if the text is not TOML.
-std::optional<Node> read_toml(const Source& source, Report& report, Way way = Way::fast);
+/// The top-level table, its places counted through all files; nothing, and an error in `report`, if
+/// the text is not TOML.
+std::optional<Node> read_toml(const File& file, Report& report, Way way = Way::fast);
 
 }  // namespace lbctl::config

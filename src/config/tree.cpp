@@ -33,8 +33,8 @@ bool keys_differ(const std::vector<Member>& members) {
 /// Every function stops when toml11 is needed, which is then in needs_toml11_.
 class Builder {
  public:
-  Builder(const Source& source, const Scan& scan, const Scalars& scalars)
-      : source_(source), pieces_(scan.pieces), scalars_(scalars) {
+  Builder(const File& file, const Scan& scan, const Scalars& scalars)
+      : file_(file), pieces_(scan.pieces), scalars_(scalars) {
     tables_.emplace_back();
   }
 
@@ -90,7 +90,7 @@ class Builder {
   }
 
   std::string key_at(Span part) {
-    const std::string_view text = source_.text(part);
+    const std::string_view text = file_.text(part);
     return in_quotes(text) ? scalar(text).text : std::string(text);
   }
 
@@ -105,7 +105,7 @@ class Builder {
     const Piece piece = pieces_[next_++];
     Node out;
     if (piece.kind == Kind::scalar) {
-      out = scalar(source_.text(piece.at));
+      out = scalar(file_.text(piece.at));
       out.at = piece.at;
       return out;
     }
@@ -137,7 +137,7 @@ class Builder {
     }
   }
 
-  const Source& source_;
+  const File& file_;
   const std::vector<Piece>& pieces_;
   const Scalars& scalars_;
   std::size_t next_ = 0;
@@ -158,19 +158,19 @@ bool is_plain(const Scan& scan) {
   return true;
 }
 
-std::vector<std::string_view> scalar_texts(const Source& source, const Scan& scan) {
+std::vector<std::string_view> scalar_texts(const File& file, const Scan& scan) {
   std::vector<std::string_view> out;
   std::unordered_set<std::string_view> seen;
   for (const Piece& piece : scan.pieces) {
-    const std::string_view text = source.text(piece.at);
+    const std::string_view text = file.text(piece.at);
     const bool wanted = piece.kind == Kind::scalar || (piece.kind == Kind::part && in_quotes(text));
     if (wanted && seen.insert(text).second) out.push_back(text);
   }
   return out;
 }
 
-std::optional<Node> build_tree(const Source& source, const Scan& scan, const Scalars& scalars) {
-  return Builder(source, scan, scalars).run();
+std::optional<Node> build_tree(const File& file, const Scan& scan, const Scalars& scalars) {
+  return Builder(file, scan, scalars).run();
 }
 
 }  // namespace lbctl::config

@@ -1,7 +1,7 @@
-// Fuzzes the whole way from text to the state of every node. What must hold for any input: a Config
-// exactly without errors, every node of it resolves, every diagnostic points into the file and is
-// harmless to print, every key's place holds that key, and the fast way of reading gives what
-// toml11 gives.
+// Fuzzes the whole way from text to the state of every node. A form feed, which TOML allows
+// nowhere, separates the file from its fragments. What must hold for any input: a Config exactly
+// without errors, every node of it resolves, every diagnostic points into the file and is harmless
+// to print, every key's place holds that key, and the fast way of reading gives what toml11 gives.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -22,7 +22,21 @@ void require(bool holds, const char* what) {
   std::abort();
 }
 
-void check_diagnostic(const Diagnostic& diagnostic, std::string_view text) {
+/// The file and its fragments; at least one.
+std::vector<NamedText> split(std::string_view text) {
+  std::vector<NamedText> out;
+  for (;;) {
+    const std::size_t end = text.find('\f');
+    out.push_back({"fuzz" + std::to_string(out.size()), text.substr(0, end)});
+    if (end == std::string_view::npos) return out;
+    text.remove_prefix(end + 1);
+  }
+}
+
+void check_diagnostic(const Diagnostic& diagnostic, const std::vector<NamedText>& files) {
+  const auto file = std::ranges::find(files, diagnostic.file, &NamedText::name);
+  require(file != files.end(), "the file is one of those");
+  const std::string_view text = file->text;
   const auto lines = 1 + std::ranges::count(text, '\n');
   require(diagnostic.line >= 0 && diagnostic.line <= lines, "the line is in the file");
   if (diagnostic.line > 0) {
@@ -57,26 +71,30 @@ void check_keys(const Node& node, const Source& source) {
     check_keys(item, source);
 }
 
-void check_tree(std::string_view text) {
-  const Source source("fuzz", text);
+void check_trees(const std::vector<NamedText>& files) {
+  Source source;
+  for (const NamedText& file : files)
+    source.add(file.name, file.text);
   Report report(source);
-  if (const auto root = read_toml(source, report)) check_keys(*root, source);
-  require(same_both_ways(source), "the fast way gives toml11's tree");
+  for (const File& file : source.files()) {
+    if (const auto root = read_toml(file, report)) check_keys(*root, source);
+    require(same_both_ways(file), "the fast way gives toml11's tree");
+  }
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  check_tree(text);
+  const auto files = split({reinterpret_cast<const char*>(data), size});
+  check_trees(files);
 
-  const Loaded loaded = read_text(text, "fuzz");
+  const Loaded loaded = read_texts(files);
   const bool errors = std::ranges::any_of(loaded.diagnostics, [](const Diagnostic& diagnostic) {
     return diagnostic.severity == Diagnostic::Severity::error;
   });
   require(loaded.ok() != errors, "a Config exactly without errors");
   for (const Diagnostic& diagnostic : loaded.diagnostics)
-    check_diagnostic(diagnostic, text);
+    check_diagnostic(diagnostic, files);
   if (!loaded.ok()) return 0;
   for (const std::string& node : loaded.config->node_names()) {
     require(recognise_node(*loaded.config, node, {}).has_value(), "every node is recognised");

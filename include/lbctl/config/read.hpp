@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,14 +38,25 @@ struct Loaded {
   bool ok() const { return config.has_value(); }
 };
 
-/// Largest file that is read, in octets: a thousand services with ten servers each take a tenth.
+/// The most that is read, fragments included, in octets: a thousand services with ten servers each
+/// take a tenth.
 inline constexpr std::size_t max_file_size = 4u << 20;
 
-/// `file_name` is only for the diagnostics.
+struct NamedText {
+  std::string name;  ///< for the diagnostics
+  std::string_view text;
+};
+
+/// One file that consists of several, in the order in which they count. At least one.
+Loaded read_texts(std::span<const NamedText> files);
 Loaded read_text(std::string_view text, std::string file_name);
 
-/// Reads the file; "-" is standard input. That it can't be read is a diagnostic, too.
+/// Reads the file, and the fragments conf.d/*.toml in its folder; "-" is standard input, alone.
+/// What can't be read is a diagnostic, too.
 Loaded read_file(const std::string& path);
+
+/// For those who want no doubtful file: every warning is an error.
+void refuse_warnings(Loaded& loaded);
 
 /// Every key of the language as a pattern, such as "servers.*.address" or
 /// "services.*.quic.cid.config", sorted. The man page is held against it.

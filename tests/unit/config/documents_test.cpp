@@ -37,6 +37,8 @@ std::set<std::string> keys_with_values() {
       return other.starts_with(key + ".") && other != key + ".*";
     });
     const bool of_names = !key.contains('.') || key.ends_with(".*");
+    // Their keys are those of the tables that they are for.
+    if (key.starts_with("defaults.")) continue;
     if (!of_names && (!has_tables_below || key.ends_with(".cid"))) out.insert(key);
   }
   return out;

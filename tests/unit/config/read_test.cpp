@@ -135,7 +135,7 @@ TEST_CASE("read_file: what can't be read is a diagnostic") {
         "/nonexistent/lbctl.toml: error: can't be read: No such file or directory (ENOENT)\n");
   CHECK(test::said(read_file("/")) ==
         "/: error: is a directory\n"
-        "  hint: name one file; fragments are not supported by this version\n");
+        "  hint: name one file; fragments are read from conf.d beside it\n");
 }
 
 TEST_CASE("read_file: an endless file is refused") {

@@ -25,10 +25,11 @@ inline bool same(const Node& a, const Node& b) {
 }
 
 /// Both ways give the same tree, or the same diagnostics. Nobody asks where the top level stands.
-inline bool same_both_ways(const Source& source) {
+inline bool same_both_ways(const File& file) {
+  const Source source(file.name(), file.text());
   Report fast_report(source), whole_report(source);
-  const auto fast = read_toml(source, fast_report, Way::fast);
-  const auto whole = read_toml(source, whole_report, Way::whole);
+  const auto fast = read_toml(source.files().front(), fast_report, Way::fast);
+  const auto whole = read_toml(source.files().front(), whole_report, Way::whole);
   const auto remarks = [](const Diagnostic& a, const Diagnostic& b) {
     return render(a) == render(b);
   };

@@ -12,12 +12,12 @@ using namespace lbctl::config;
 namespace {
 
 bool same_both_ways(const std::string& text) {
-  return lbctl::config::same_both_ways(Source("t", text));
+  return lbctl::config::same_both_ways(File("t", text));
 }
 
 /// Whether the fast way takes it, if every text means what it spells.
 bool taken(const std::string& text) {
-  const Source source("t", text);
+  const File source("t", text);
   const auto scanned = scan(source);
   if (!scanned || !is_plain(*scanned)) return false;
   Scalars scalars;
@@ -74,7 +74,7 @@ TEST_CASE("tree: toml11 alone judges what may be defined twice") {
 }
 
 TEST_CASE("tree: each distinct value is read once") {
-  const Source source("t", "a = [1, 2, 1, \"1\"]\nb = { \"c\" = 1, d = '1', e = \"1\" }\n");
+  const File source("t", "a = [1, 2, 1, \"1\"]\nb = { \"c\" = 1, d = '1', e = \"1\" }\n");
   const auto scanned = scan(source);
   REQUIRE(scanned);
   CHECK(scalar_texts(source, *scanned) ==
