@@ -56,7 +56,10 @@ void add_commands(CLI::App& app, Options& options, std::function<Exit(const Opti
     sub->callback([&chosen, run] { chosen = run; });
     return sub;
   };
-  command("check", "validate the file for every node; touches nothing", lbctl::cli::check);
+  CLI::App* check =
+      command("check", "validate the file for every node; touches nothing", lbctl::cli::check);
+  check->add_option("FILE", options.check_file, "the file, instead of -f");
+  check->add_flag("--schema", options.schema, "print a JSON Schema of the file, for editors");
   CLI::App* plan =
       command("plan", "show what apply would do, each change with its reason", lbctl::cli::plan);
   plan->add_flag("--detailed-exitcode", options.detailed_exitcode, "exit 2 if changes are pending");
@@ -93,6 +96,8 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--persist-dir", options.persist_dir, "where drains are that survive a reboot")
       ->capture_default_str();
+  app.add_option("-W,--warnings", options.warnings, "error: a doubtful file is a wrong one")
+      ->check(CLI::IsMember({"error"}));
   app.add_flag("-j,--json", options.json, "print JSON");
   app.require_subcommand(1);
   add_commands(app, options, chosen);
@@ -103,6 +108,10 @@ int run(int argc, char** argv) {
     const bool asked = e.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success);
     app.exit(e);  // prints help, the version or the complaint
     return static_cast<int>(asked ? Exit::done : Exit::usage);
+  }
+  if (options.check_file && app.count("--file") > 0) {
+    std::fputs("lbctl: error: the file is named twice, by -f and behind check\n", stderr);
+    return static_cast<int>(Exit::usage);
   }
   return static_cast<int>(chosen(options));
 }

@@ -18,6 +18,9 @@ struct Options {
   std::string state_dir = engine::default_state_root;
   std::string persist_dir = engine::default_persist_dir;
   bool json = false;
+  std::optional<std::string> warnings;    ///< "error"
+  std::optional<std::string> check_file;  ///< check: instead of `file`
+  bool schema = false;                    ///< check
   bool dry_run = false;                   ///< apply, drain, undrain
   bool detailed_exitcode = false;         ///< plan
   bool commands = false;                  ///< plan
@@ -30,6 +33,8 @@ struct Options {
   std::uint32_t until = 0;                ///< drain: connections
   bool wait = false;                      ///< drain
   bool persist = false;                   ///< drain: across a reboot
+
+  bool warnings_are_errors() const { return warnings == "error"; }
 };
 
 Exit check(const Options& options);

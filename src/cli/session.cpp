@@ -24,8 +24,14 @@ constexpr auto lock_patience = std::chrono::seconds(10);
 
 }  // namespace
 
-std::expected<config::Config, Exit> load(const Options& options, std::string_view command) {
+config::Loaded read(const Options& options) {
   config::Loaded loaded = config::read_file(options.file);
+  if (options.warnings_are_errors()) config::refuse_warnings(loaded);
+  return loaded;
+}
+
+std::expected<config::Config, Exit> load(const Options& options, std::string_view command) {
+  config::Loaded loaded = read(options);
   for (const auto& diagnostic : loaded.diagnostics)
     fmt::print(stderr, "{}", config::render(diagnostic));
   if (loaded.config) return std::move(*loaded.config);

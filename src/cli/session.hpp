@@ -15,6 +15,9 @@
 
 namespace lbctl::cli {
 
+/// Reads the file as the options want it.
+config::Loaded read(const Options& options);
+
 /// Reads the file. Prints its diagnostics; on an error the exit status: nothing was touched.
 std::expected<config::Config, Exit> load(const Options& options, std::string_view command);
 

@@ -1,4 +1,5 @@
 """Help, man pages, completion, README and the example say the same as the program does."""
+import json
 import re
 import subprocess
 import sys
@@ -22,6 +23,121 @@ def help_of(command=None):
 
 COMMANDS = re.findall(r"^  (\w+) +\S", help_of().split("Subcommands:")[1], re.M)
 OPTIONS = {o for c in [None, *COMMANDS] for o in re.findall(r"--[a-z][a-z-]+", help_of(c).split("Exit status")[0])}
+
+
+# How lbctl.toml(5) words a shape of `check --schema`.
+TYPES = {
+    "text": ["text", "name", "interface", "address"],
+    "texts": ["list of texts", "list of names", "list of addresses", "list of interfaces"],
+    "whole": ["whole number"],
+    "wholes": ["list of whole numbers"],
+    "whole_or_table": ["whole number, or table", "whole number or table"],
+    "ports": ["list of ports"],
+    "boolean": ["true or false"],
+    "duration": ["duration"],
+    "texts_or_weights": ["list of names, or table of weights"],
+    "table": ["table"],
+}
+SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds(duration):
+    number, unit = re.fullmatch(r"(\d+)(\w+)", duration.strip('"')).groups()
+    return int(number) * SECONDS[unit]
+
+
+def keys_of(schema, section=()):
+    """(section, key) -> x-lbctl of every key with a value; names of the file's choice are NAME."""
+    for key, value in schema.get("properties", {}).items():
+        if section == () and key == "defaults":
+            continue  # their keys are those of the tables that they are for
+        below = [value, *value.get("oneOf", [])]
+        about = value.get("x-lbctl", {})
+        tables = any("properties" in b or "patternProperties" in b for b in below)
+        if about.get("shape") != "table" or about.get("required"):
+            yield (section, key), about
+        if about.get("shape") == "table" or tables:
+            for b in below:
+                yield from keys_of(b, (*section, key))
+    for named in [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]:
+        if isinstance(named, dict):
+            for b in [named, *named.get("oneOf", [])]:
+                yield from keys_of(b, (*section, "NAME"))
+
+
+def plain(text):
+    """What a reader of the page sees of a line."""
+    text = re.sub(r"\\f[BIRP]", "", text).replace("\\(dq", '"').replace("\\-", "-").replace('\\&', "")
+    return text
+
+
+def documented_keys():
+    """(section, key) -> (what stands in parentheses, the description below)."""
+    out, sections, item = {}, [], None
+    lines = read("man/lbctl.toml.5").splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith((".SH", ".SS")):
+            sections = [tuple(name.split(".")) for name in re.findall(r"\[([A-Za-z_.]+)\]", line)
+                        if not name.startswith("defaults.")]
+            item = None
+        match = re.fullmatch(r'\.BR ([a-z_0-9]+) " \((.*)\)"', line)
+        if match and lines[number - 1] == ".TP" and sections:
+            item = [plain(match[2]), ""]
+            for section in sections:
+                out[section, match[1]] = item
+        elif item:
+            item[1] += plain(line) + "\n"
+    return out
+
+
+SCHEMA = dict(keys_of(json.loads(run("check", "--schema").stdout)))
+PAGE = documented_keys()
+
+
+class Language(unittest.TestCase):
+    """lbctl.toml(5) against `lbctl check --schema`."""
+
+    def test_there_is_something_to_compare(self):
+        self.assertIn((("services", "NAME", "quic", "cid"), "id_length"), SCHEMA)
+        self.assertIn((("drain",), "tcp"), SCHEMA)
+
+    def test_every_key_is_described_in_its_section_and_no_other(self):
+        self.assertEqual(sorted(SCHEMA), sorted(PAGE))
+
+    def each(self):
+        for key, about in SCHEMA.items():
+            if key in PAGE:
+                with self.subTest(key=".".join((*key[0], key[1]))):
+                    yield about, *PAGE[key]
+
+    def test_types(self):
+        for about, told, _ in self.each():
+            self.assertTrue(told.startswith(tuple(TYPES[about["shape"]])), told)
+
+    def test_what_is_required(self):
+        for about, told, _ in self.each():
+            self.assertEqual(about.get("required", False), "required" in told, told)
+
+    def test_defaults(self):
+        for about, told, _ in self.each():
+            default = re.search(r"default: (.*)", told)
+            self.assertEqual(about.get("fallback"), default and default[1], told)
+
+    def test_ranges_and_units(self):
+        for about, told, _ in self.each():
+            found = re.search(r'("?\d+\w*"?) to ("?\d+\w*"?)', told)
+            read_as = seconds if about["shape"] == "duration" else int
+            self.assertEqual(about.get("range"), found and [read_as(found[1]), read_as(found[2])], told)
+
+    def test_words(self):
+        for about, _, text in self.each():
+            for word in about.get("words", []):
+                self.assertRegex(text, rf"(?<![\w-]){re.escape(word)}(?![\w-])")
+
+    def test_kernels(self):
+        for about, told, text in self.each():
+            if "kernel" in about:
+                self.assertIn(f"Linux {about['kernel']}", told + text)
 
 
 class Docs(unittest.TestCase):

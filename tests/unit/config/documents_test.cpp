@@ -1,57 +1,10 @@
-// The example and the man page say what the reader does.
-#include <algorithm>
+// The example and the man page say what the reader does. That lbctl.toml(5) describes every key is
+// tests/cli/docs_test.py.
 #include <regex>
-#include <set>
 
 #include "files.hpp"
 
 using namespace lbctl::config;
-
-namespace {
-
-/// The keys that lbctl.toml(5) describes: an item below the heading of its table.
-std::set<std::string> documented_keys() {
-  std::istringstream page(test::slurp(LBCTL_SOURCE_DIR "/man/lbctl.toml.5"));
-  const std::regex heading(R"(\.SS \[([a-zA-Z.]+)\])");
-  const std::regex item(R"(\.BR ([a-z_]+) " \(.*)");
-  std::set<std::string> out;
-  std::string table, line, before;
-  for (; std::getline(page, line); before = line) {
-    std::smatch match;
-    if (line.starts_with(".SH")) table.clear();
-    if (std::regex_match(line, match, heading)) {
-      table = std::regex_replace(match[1].str(), std::regex("NAME"), "*");
-    } else if (before == ".TP" && std::regex_match(line, match, item) && !table.empty()) {
-      out.insert(table + "." + match[1].str());
-    }
-  }
-  return out;
-}
-
-/// Keys with a value: tables and the names that a file chooses are described by headings.
-std::set<std::string> keys_with_values() {
-  const std::vector<std::string> all = known_keys();
-  std::set<std::string> out;
-  for (const std::string& key : all) {
-    const bool has_tables_below = std::ranges::any_of(all, [&](const std::string& other) {
-      return other.starts_with(key + ".") && other != key + ".*";
-    });
-    const bool of_names = !key.contains('.') || key.ends_with(".*");
-    // Their keys are those of the tables that they are for.
-    if (key.starts_with("defaults.")) continue;
-    if (!of_names && (!has_tables_below || key.ends_with(".cid"))) out.insert(key);
-  }
-  return out;
-}
-
-}  // namespace
-
-TEST_CASE("documents: lbctl.toml(5) describes every key, and no other") {
-  const std::set<std::string> known = keys_with_values();
-  CHECK(known.size() == 28);
-  CHECK(known.contains("services.*.servers"));
-  CHECK(documented_keys() == known);
-}
 
 TEST_CASE("documents: the example is right and gives no warning") {
   const Loaded loaded = read_file(LBCTL_SOURCE_DIR "/etc/lbctl.toml");
