@@ -65,7 +65,8 @@ Service to_service(const DraftService& draft, const Source& source) {
   out.flags = to_flags(draft);
   out.persistence_timeout = draft.persistence_timeout;
   for (const auto& use : draft.servers.items) {
-    out.servers.emplace(use.value.name, model::Weight{use.value.weight});
+    out.servers.emplace(use.value.name,
+                        config::ServerUse{.weight = model::Weight{use.value.weight}});
   }
   out.mptcp.join_only = draft.join_only.value;
   if (draft.cid) out.quic.cid = draft.cid->value;

@@ -47,7 +47,7 @@ struct DraftServer {
   bool has_signal_of(model::Family family) const;
 };
 
-struct ServerUse {
+struct DraftUse {
   std::string name;
   std::uint16_t weight = 1;
 };
@@ -61,7 +61,7 @@ struct DraftService {
   Spanned<std::string> scheduler{"wlc", {}};
   DraftList<std::string> flags;
   std::uint32_t persistence_timeout = 0;
-  DraftList<ServerUse> servers;
+  DraftList<DraftUse> servers;
   std::optional<Span> mptcp;  ///< its table
   std::optional<Span> quic;
   Spanned<bool> join_only{true, {}};

@@ -24,15 +24,17 @@ const model::DrainIntent* find_drain(std::span<const model::DrainIntent> drains,
 void add_destinations(Desired& out, const Config& config, const Service& service,
                       const model::ServiceKey& key, std::span<const model::DrainIntent> drains) {
   model::VirtualService& virtual_service = out.state.ipvs[key];
-  for (const auto& [name, weight] : service.servers) {
+  for (const auto& [name, use] : service.servers) {
     const auto address = config.servers.at(name).address_of(key.address.family());
     if (!address) continue;  // refused when the file was read
-    const model::DestinationKey to{*address, key.port};
+    const model::DestinationKey to{*address, service.server_port(use, key.port)};
     if (const model::DrainIntent* intent = find_drain(drains, name, service.name)) {
       const bool udp = key.protocol == model::L4::udp;
       out.drains[{key, to}] = intent->drain(udp ? config.drain.udp : config.drain.tcp);
     } else {
-      virtual_service.destinations[to] = {weight, model::Forward::route, 0, 0};
+      virtual_service.destinations[to] = {
+          use.weight, service.forward, use.uthreshold, use.lthreshold,
+          service.forward == model::Forward::tunnel ? service.tunnel : model::Tunnel{}};
     }
   }
 }
@@ -60,7 +62,7 @@ std::map<IpAddress, model::ForwardTarget> signal_targets(const Config& config) {
   std::map<IpAddress, model::ForwardTarget> out;
   for (const auto& [service_name, service] : config.services) {
     if (!service.has(Protocol::mptcp)) continue;
-    for (const auto& [name, weight] : service.servers) {
+    for (const auto& [name, use] : service.servers) {
       const Server& server = config.servers.at(name);
       for (const IpAddress& signal : server.signal) {
         const auto address = server.address_of(signal.family());

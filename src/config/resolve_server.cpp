@@ -81,7 +81,7 @@ void add_steering(Desired& out, const Config& config, const Server& self, const 
     for (const model::Port port : service.ports)
       xdp.services[{vip, port}] = service.quic.cid;
   }
-  for (const auto& [name, weight] : service.servers) {
+  for (const auto& [name, use] : service.servers) {
     add_target(out, self, config.servers.at(name), facts);
   }
 }
