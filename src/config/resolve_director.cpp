@@ -49,11 +49,35 @@ void add_services(Desired& out, const Config& config, const Service& service,
         virtual_service.flags = service.flags;
         virtual_service.persistence_timeout = service.persistence_timeout;
         virtual_service.persistence_prefix = vip.full_prefix();
+        if (service.flags.persistent)
+          virtual_service.persistence_prefix =
+              vip.is_v4() ? service.persistence_prefix_v4 : service.persistence_prefix_v6;
+        // The kernel takes the flag for TCP, too, and does nothing with it.
+        if (layer4(protocol) == model::L4::tcp) virtual_service.flags.one_packet = false;
         const model::ServiceKey key{vip, layer4(protocol), port};
         out.state.ipvs[key] = std::move(virtual_service);
         add_destinations(out, config, service, key, drains);
       }
     }
+  }
+}
+
+/// Under masquerade servers answer through the director: it is their router.
+void add_routing(model::NodeState& state, const Config& config, const Director& director) {
+  for (const auto& [name, service] : config.services) {
+    if (service.forward != model::Forward::masquerade) continue;
+    if (service.has_vip_of(model::Family::v4)) {
+      // Of the device that answers come in by, not net.ipv4.ip_forward: that would make a router of
+      // every device, and change other sysctls that could not be put back.
+      const std::string device = "net/ipv4/conf/" + director.interface;
+      state.sysctls[device + "/forwarding"] = "1";
+      // Else servers are told to send answers to the next router themselves, past the director.
+      // The kernel takes the larger of the two.
+      state.sysctls[device + "/send_redirects"] = "0";
+      state.sysctls["net/ipv4/conf/all/send_redirects"] = "0";
+    }
+    // IPv6 asks for this one, whatever the device has; see accept_redirects on real servers.
+    if (service.has_vip_of(model::Family::v6)) state.sysctls["net/ipv6/conf/all/forwarding"] = "1";
   }
 }
 
@@ -113,6 +137,8 @@ Desired resolve_director(const Config& config, const Director& director,
   if (std::ranges::any_of(config.services,
                           [](const auto& entry) { return entry.second.persistence_timeout != 0; }))
     out.state.sysctls["net/ipv4/vs/expire_quiescent_template"] = "1";
+
+  add_routing(out.state, config, director);
 
   auto targets = signal_targets(config);
   for (const auto& [signal, target] : targets)
