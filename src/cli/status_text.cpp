@@ -123,20 +123,29 @@ Json services_json(const IpvsState& ipvs, const IpvsCounters& counters) {
                {"fwmark", key.fwmark},
                {"scheduler", service.scheduler},
                {"scheduler_flags", scheduler_flag_names(service)},
-               {"persistence_timeout", service.persistence_timeout}};
+               {"persistence_timeout", service.persistence_timeout},
+               {"persistence_prefix", service.persistence_prefix},
+               {"one_packet", service.flags.one_packet}};
     entry["destinations"] = Json::array();
     for (const auto& [to, destination] : service.destinations) {
       const auto it = counters.find({key, to});
       const DestinationCounters live = it == counters.end() ? DestinationCounters{} : it->second;
-      entry["destinations"].push_back({{"address", to.address.text()},
-                                       {"port", number(to.port)},
-                                       {"forward", name(destination.forward)},
-                                       {"weight", number(destination.weight)},
-                                       {"active_connections", live.active_connections},
-                                       {"inactive_connections", live.inactive_connections},
-                                       {"connections", live.connections},
-                                       {"packets_in", live.packets_in},
-                                       {"bytes_in", live.bytes_in}});
+      Json one{{"address", to.address.text()},
+               {"port", number(to.port)},
+               {"forward", name(destination.forward)},
+               {"weight", number(destination.weight)},
+               {"uthreshold", destination.upper_threshold},
+               {"lthreshold", destination.lower_threshold}};
+      if (destination.forward == Forward::tunnel)
+        one["tunnel"] = {{"type", name(destination.tunnel.type)},
+                         {"port", number(destination.tunnel.port)},
+                         {"checksum", name(destination.tunnel.checksum)}};
+      one["active_connections"] = live.active_connections;
+      one["inactive_connections"] = live.inactive_connections;
+      one["connections"] = live.connections;
+      one["packets_in"] = live.packets_in;
+      one["bytes_in"] = live.bytes_in;
+      entry["destinations"].push_back(std::move(one));
     }
     out.push_back(std::move(entry));
   }

@@ -73,6 +73,10 @@ using Names = std::set<std::string>;
 
 DraftDirector decode_director(const Member& entry, Report& report);
 DraftServer decode_server(const Member& entry, Report& report);
+/// How its packets travel, and the limits of its servers.
+void decode_forward(const Node& table, DraftService& out, Report& report);
+/// From a weight or a table; false if something in it is wrong.
+bool decode_use(const Node& node, DraftUse& out, Report& report);
 DraftService decode_service(const Names& servers, const Member& entry, Report& report);
 
 }  // namespace lbctl::config

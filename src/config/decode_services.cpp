@@ -67,11 +67,10 @@ void decode_servers(const Names& servers, const Node& table, DraftService& out, 
   }
   for (const Member& use : found->value.members) {
     const bool known = names_server(servers, use.key, use.key_at, report);
-    const auto weight = use.value.is(Kind::integer)
-                            ? decode_number(use.value, "weight", weight_range, report)
-                            : std::nullopt;
-    if (known && weight) {
-      out.servers.items.push_back({{use.key, static_cast<std::uint16_t>(*weight)}, use.key_at});
+    DraftUse draft{.name = use.key};
+    const bool right = decode_use(use.value, draft, report);
+    if (known && right) {
+      out.servers.items.push_back({std::move(draft), use.key_at});
     } else {
       out.servers.whole = false;
     }
@@ -161,6 +160,8 @@ DraftService decode_service(const Names& servers, const Member& entry, Report& r
   if (const Member* found = member(table, "persistence_timeout", Kind::text)) {
     out.persistence_timeout = decode_seconds(found->value, persistence_range, report).value_or(0);
   }
+  out.has_persistence = table.find("persistence_timeout") != nullptr;
+  decode_forward(table, out, report);
   decode_servers(servers, table, out, report);
   out.join_only.at = entry.key_at;
   if (const Member* found = member(table, "mptcp", Kind::table)) decode_mptcp(*found, out, report);

@@ -50,6 +50,35 @@ model::ServiceFlags to_flags(const DraftService& draft) {
     if (scheduler && flag.value == scheduler->flag2) out.sched2 = true;
   }
   out.persistent = draft.persistence_timeout != 0;
+  out.one_packet = draft.one_packet.value;
+  return out;
+}
+
+template <class T>
+std::optional<T> value_of(const std::optional<Spanned<T>>& own,
+                          const std::optional<Spanned<T>>& of_service) {
+  if (own) return own->value;
+  return of_service ? std::optional(of_service->value) : std::nullopt;
+}
+
+/// With what the service says for all of its servers.
+ServerUse to_use(const DraftService& service, const DraftUse& draft) {
+  ServerUse out;
+  out.weight = model::Weight{draft.weight};
+  if (const auto port = value_of(draft.port, service.server_port)) out.port = model::Port{*port};
+  out.uthreshold = value_of(draft.limits.upper, service.limits.upper).value_or(0);
+  out.lthreshold = value_of(draft.limits.lower, service.limits.lower).value_or(0);
+  return out;
+}
+
+model::Tunnel to_tunnel(const DraftService& draft) {
+  constexpr model::Port gue_port{6080};  // IANA's
+  model::Tunnel out;
+  if (!draft.tunnel || draft.forward.value != model::Forward::tunnel) return out;
+  out.type = draft.tunnel->type;
+  out.checksum = draft.tunnel->checksum.value;
+  if (out.type == model::TunnelType::gue)
+    out.port = draft.tunnel->port ? model::Port{draft.tunnel->port->value} : gue_port;
   return out;
 }
 
@@ -64,8 +93,12 @@ Service to_service(const DraftService& draft, const Source& source) {
   out.scheduler = draft.scheduler.value;
   out.flags = to_flags(draft);
   out.persistence_timeout = draft.persistence_timeout;
+  if (draft.netmask_v4) out.persistence_prefix_v4 = draft.netmask_v4->value;
+  if (draft.netmask_v6) out.persistence_prefix_v6 = draft.netmask_v6->value;
+  out.forward = draft.forward.value;
+  out.tunnel = to_tunnel(draft);
   for (const auto& use : draft.servers.items) {
-    out.servers.emplace(use.value.name, model::Weight{use.value.weight});
+    out.servers.emplace(use.value.name, to_use(draft, use.value));
   }
   out.mptcp.join_only = draft.join_only.value;
   if (draft.cid) out.quic.cid = draft.cid->value;

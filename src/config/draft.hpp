@@ -47,9 +47,25 @@ struct DraftServer {
   bool has_signal_of(model::Family family) const;
 };
 
-struct ServerUse {
+/// Left out: those of the service, or none.
+struct DraftLimits {
+  std::optional<Spanned<std::uint32_t>> upper, lower;
+  bool whole = true;
+};
+
+struct DraftUse {
   std::string name;
   std::uint16_t weight = 1;
+  std::optional<Spanned<std::uint16_t>> port{};
+  DraftLimits limits{};
+};
+
+struct DraftTunnel {
+  Span at;  ///< its table
+  model::TunnelType type = model::TunnelType::ipip;
+  std::optional<Spanned<std::uint16_t>> port;
+  Spanned<model::TunnelChecksum> checksum;
+  bool whole = true;
 };
 
 struct DraftService {
@@ -61,7 +77,16 @@ struct DraftService {
   Spanned<std::string> scheduler{"wlc", {}};
   DraftList<std::string> flags;
   std::uint32_t persistence_timeout = 0;
-  DraftList<ServerUse> servers;
+  bool has_persistence = false;  ///< there is a timeout, right or wrong
+  std::optional<Span> netmask;   ///< its table
+  std::optional<Spanned<std::uint8_t>> netmask_v4, netmask_v6;
+  Spanned<bool> one_packet;
+  Spanned<model::Forward> forward{model::Forward::route, {}};
+  bool forward_known = true;  ///< false: it was wrong
+  std::optional<DraftTunnel> tunnel;
+  std::optional<Spanned<std::uint16_t>> server_port;
+  DraftLimits limits;
+  DraftList<DraftUse> servers;
   std::optional<Span> mptcp;  ///< its table
   std::optional<Span> quic;
   Spanned<bool> join_only{true, {}};
@@ -89,6 +114,10 @@ Draft decode(const Node& root, Report& report);
 /// Reports what is wrong between values, and what is doubtful.
 void check_nodes(const Draft& draft, Report& report);
 void check_services(const Draft& draft, Report& report);
+/// What check_services() asks of one service: how its packets travel, the limits of its servers.
+void check_forward(const DraftService& service, Report& report);
+/// Servers whose answers can't all take one way.
+void check_ways_back(const Draft& draft, Report& report);
 
 /// Only for a draft without errors.
 Config to_config(const Draft& draft, const Source& source);

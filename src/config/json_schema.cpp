@@ -27,6 +27,8 @@ std::string_view name(Shape shape) {
       return "duration";
     case Shape::texts_or_weights:
       return "texts_or_weights";
+    case Shape::whole_or_table:
+      return "whole_or_table";
   }
   return "unknown";
 }
@@ -90,6 +92,8 @@ Json value(const KeySpec& spec, Place place) {
       weights["minProperties"] = 1;
       return {{"oneOf", {list(text(spec)), std::move(weights)}}};
     }
+    case Shape::whole_or_table:
+      return {{"oneOf", {whole(spec), table(spec.pattern, place)}}};
   }
   return Json::object();
 }

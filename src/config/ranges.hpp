@@ -17,6 +17,9 @@ inline constexpr Range port_range{1, 65535};
 inline constexpr Range weight_range{0, 65535};
 inline constexpr Range server_id_range{1, INT64_MAX};         // model::ServerId
 inline constexpr Range persistence_range{1, 31 * 24 * 3600};  // as ipvsadm(8) allows
+inline constexpr Range netmask_v4_range{1, 32};
+inline constexpr Range netmask_v6_range{1, 128};
+inline constexpr Range threshold_range{0, INT32_MAX};  // as ipvsadm(8) allows
 inline constexpr Range patience_range{1, 7 * 24 * 3600};
 inline constexpr Range mptcp_limit_range{0, 8};  // MPTCP_PM_ADDR_MAX
 inline constexpr Range cid_config_range{0, 6};   // 0b111 is never routable

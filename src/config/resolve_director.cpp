@@ -24,15 +24,17 @@ const model::DrainIntent* find_drain(std::span<const model::DrainIntent> drains,
 void add_destinations(Desired& out, const Config& config, const Service& service,
                       const model::ServiceKey& key, std::span<const model::DrainIntent> drains) {
   model::VirtualService& virtual_service = out.state.ipvs[key];
-  for (const auto& [name, weight] : service.servers) {
+  for (const auto& [name, use] : service.servers) {
     const auto address = config.servers.at(name).address_of(key.address.family());
     if (!address) continue;  // refused when the file was read
-    const model::DestinationKey to{*address, key.port};
+    const model::DestinationKey to{*address, service.server_port(use, key.port)};
     if (const model::DrainIntent* intent = find_drain(drains, name, service.name)) {
       const bool udp = key.protocol == model::L4::udp;
       out.drains[{key, to}] = intent->drain(udp ? config.drain.udp : config.drain.tcp);
     } else {
-      virtual_service.destinations[to] = {weight, model::Forward::route, 0, 0};
+      virtual_service.destinations[to] = {
+          use.weight, service.forward, use.uthreshold, use.lthreshold,
+          service.forward == model::Forward::tunnel ? service.tunnel : model::Tunnel{}};
     }
   }
 }
@@ -47,6 +49,11 @@ void add_services(Desired& out, const Config& config, const Service& service,
         virtual_service.flags = service.flags;
         virtual_service.persistence_timeout = service.persistence_timeout;
         virtual_service.persistence_prefix = vip.full_prefix();
+        if (service.flags.persistent)
+          virtual_service.persistence_prefix =
+              vip.is_v4() ? service.persistence_prefix_v4 : service.persistence_prefix_v6;
+        // The kernel takes the flag for TCP, too, and does nothing with it.
+        if (layer4(protocol) == model::L4::tcp) virtual_service.flags.one_packet = false;
         const model::ServiceKey key{vip, layer4(protocol), port};
         out.state.ipvs[key] = std::move(virtual_service);
         add_destinations(out, config, service, key, drains);
@@ -55,12 +62,31 @@ void add_services(Desired& out, const Config& config, const Service& service,
   }
 }
 
+/// Under masquerade servers answer through the director: it is their router.
+void add_routing(model::NodeState& state, const Config& config, const Director& director) {
+  for (const auto& [name, service] : config.services) {
+    if (service.forward != model::Forward::masquerade) continue;
+    if (service.has_vip_of(model::Family::v4)) {
+      // Of the device that answers come in by, not net.ipv4.ip_forward: that would make a router of
+      // every device, and change other sysctls that could not be put back.
+      const std::string device = "net/ipv4/conf/" + director.interface;
+      state.sysctls[device + "/forwarding"] = "1";
+      // Else servers are told to send answers to the next router themselves, past the director.
+      // The kernel takes the larger of the two.
+      state.sysctls[device + "/send_redirects"] = "0";
+      state.sysctls["net/ipv4/conf/all/send_redirects"] = "0";
+    }
+    // IPv6 asks for this one, whatever the device has; see accept_redirects on real servers.
+    if (service.has_vip_of(model::Family::v6)) state.sysctls["net/ipv6/conf/all/forwarding"] = "1";
+  }
+}
+
 /// The signal addresses of every server that some mptcp service uses.
 std::map<IpAddress, model::ForwardTarget> signal_targets(const Config& config) {
   std::map<IpAddress, model::ForwardTarget> out;
   for (const auto& [service_name, service] : config.services) {
     if (!service.has(Protocol::mptcp)) continue;
-    for (const auto& [name, weight] : service.servers) {
+    for (const auto& [name, use] : service.servers) {
       const Server& server = config.servers.at(name);
       for (const IpAddress& signal : server.signal) {
         const auto address = server.address_of(signal.family());
@@ -111,6 +137,8 @@ Desired resolve_director(const Config& config, const Director& director,
   if (std::ranges::any_of(config.services,
                           [](const auto& entry) { return entry.second.persistence_timeout != 0; }))
     out.state.sysctls["net/ipv4/vs/expire_quiescent_template"] = "1";
+
+  add_routing(out.state, config, director);
 
   auto targets = signal_targets(config);
   for (const auto& [signal, target] : targets)

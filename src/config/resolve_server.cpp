@@ -81,7 +81,7 @@ void add_steering(Desired& out, const Config& config, const Server& self, const 
     for (const model::Port port : service.ports)
       xdp.services[{vip, port}] = service.quic.cid;
   }
-  for (const auto& [name, weight] : service.servers) {
+  for (const auto& [name, use] : service.servers) {
     add_target(out, self, config.servers.at(name), facts);
   }
 }
@@ -100,7 +100,13 @@ Desired resolve_server(const Config& config, const Server& server, const model::
     out.warnings.push_back(fmt::format("no service uses server {}: it holds nothing", server.name));
   }
   for (const Service* service : services) {
-    add_vips(out.state, *service);
+    if (service->vip_on_servers()) {
+      add_vips(out.state, *service);
+    } else if (service->has_vip_of(model::Family::v6)) {
+      // A director can't be kept from sending redirects in IPv6, and a server that followed one
+      // would answer past the director, with its own address.
+      out.state.sysctls["net/ipv6/conf/" + server.interface + "/accept_redirects"] = "0";
+    }
     if (service->has(Protocol::mptcp)) add_signals(out.state, config, server);
     if (service->has(Protocol::quic)) add_steering(out, config, server, *service, facts);
   }

@@ -235,9 +235,11 @@ void check_services(const Draft& draft, Report& report) {
     check_families(service, servers, report);
     check_ids_fit(service, servers, report);
     check_weights(service, report);
+    check_forward(service, report);
     listeners.add(service);
     signals.add(service);
   }
+  check_ways_back(draft, report);
   check_whole_file(draft, report);
 }
 

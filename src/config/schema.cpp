@@ -120,13 +120,7 @@ constexpr std::array keys = {
 
 constexpr std::array later = {
     LaterKey{"ipvs", "set IPVS timeouts and sysctls with ipvsadm(8) and sysctl(8)"},
-    LaterKey{"services.*.forward",
-             "leave it out: every service is forwarded by direct routing (DR)"},
     LaterKey{"services.*.fwmark", "name the VIPs and ports instead"},
-    LaterKey{"services.*.one_packet", "leave it out"},
-    LaterKey{"services.*.persistence_netmask", "leave it out: each client address counts alone"},
-    LaterKey{"services.*.uthreshold", "leave it out: there is no limit of connections"},
-    LaterKey{"services.*.lthreshold", "leave it out: there is no limit of connections"},
     LaterKey{"services.*.sorry_server", "leave it out"},
     LaterKey{"services.*.check", "leave it out: set the weight of a failed server to 0"},
     LaterKey{"services.*.quorum", "leave it out: servers are not checked"},

@@ -19,6 +19,7 @@ enum class Shape : std::uint8_t {
   boolean,  ///< true or false
   duration,
   texts_or_weights,  ///< a list of names, or a table of name = weight; not empty
+  whole_or_table,    ///< a whole number, or a table of it and more
 };
 
 /// All that is known of a key but its meaning: what is refused, completed and documented comes from

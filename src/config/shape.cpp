@@ -83,6 +83,11 @@ class ShapeCheck {
         if (!node.is(Node::Kind::integer))
           wrong(node, what.text(), "a whole number", example(spec));
         return;
+      case Shape::whole_or_table:
+        if (node.is(Node::Kind::table)) return table(node, spec.pattern, what);
+        if (!node.is(Node::Kind::integer))
+          wrong(node, what.text(), "a whole number or a table", example(spec));
+        return;
       case Shape::boolean:
         if (!node.is(Node::Kind::boolean)) wrong(node, what.text(), "true or false", example(spec));
         return;

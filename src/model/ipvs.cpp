@@ -31,6 +31,30 @@ std::string_view name(Forward forward) {
   return "unknown";
 }
 
+std::string_view name(TunnelType type) {
+  switch (type) {
+    case TunnelType::ipip:
+      return "ipip";
+    case TunnelType::gue:
+      return "gue";
+    case TunnelType::gre:
+      return "gre";
+  }
+  return "unknown";
+}
+
+std::string_view name(TunnelChecksum checksum) {
+  switch (checksum) {
+    case TunnelChecksum::none:
+      return "none";
+    case TunnelChecksum::full:
+      return "full";
+    case TunnelChecksum::remote:
+      return "remote";
+  }
+  return "unknown";
+}
+
 bool VirtualService::same_settings(const VirtualService& other) const {
   return scheduler == other.scheduler && flags == other.flags &&
          persistence_timeout == other.persistence_timeout &&

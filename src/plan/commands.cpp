@@ -74,9 +74,20 @@ std::string_view forward_letter(Forward forward) {
   return "-g";
 }
 
+/// ipvsadm's words for anything but plain ipip.
+std::string tunnel_words(const Tunnel& t) {
+  if (t == Tunnel{}) return "";
+  std::string out = fmt::format(" --tun-type {}", name(t.type));
+  if (t.type == TunnelType::gue) out += fmt::format(" --tun-port {}", number(t.port));
+  if (t.checksum == TunnelChecksum::full) out += " --tun-csum";
+  if (t.checksum == TunnelChecksum::remote) out += " --tun-remcsum";
+  return out;
+}
+
 /// Every setting: what -e does not name goes back to ipvsadm's default.
 std::string settings_words(const Destination& d) {
-  std::string out = fmt::format("{} -w {}", forward_letter(d.forward), number(d.weight));
+  std::string out = fmt::format("{}{} -w {}", forward_letter(d.forward), tunnel_words(d.tunnel),
+                                number(d.weight));
   if (d.upper_threshold != 0) out += fmt::format(" -x {}", d.upper_threshold);
   if (d.lower_threshold != 0) out += fmt::format(" -y {}", d.lower_threshold);
   return out;

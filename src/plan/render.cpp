@@ -20,8 +20,19 @@ std::string describe(const VirtualService& s) {
   return out;
 }
 
+namespace {
+std::string describe_tunnel(const Tunnel& t) {
+  std::string out(name(t.type));
+  if (number(t.port) != 0) out += fmt::format(" port {}", number(t.port));
+  if (t.checksum != TunnelChecksum::none) out += fmt::format(" checksum {}", name(t.checksum));
+  return out;
+}
+}  // namespace
+
 std::string describe(const Destination& d) {
-  std::string out = fmt::format("{} weight {}", name(d.forward), number(d.weight));
+  std::string out(name(d.forward));
+  if (d.forward == Forward::tunnel) out += " " + describe_tunnel(d.tunnel);
+  out += fmt::format(" weight {}", number(d.weight));
   if (d.upper_threshold != 0) out += fmt::format(" upper {}", d.upper_threshold);
   if (d.lower_threshold != 0) out += fmt::format(" lower {}", d.lower_threshold);
   return out;

@@ -86,8 +86,12 @@ std::vector<std::string> irrevocable(std::span<const Operation> operations) {
   std::vector<std::string> out;
   for (const Operation& operation : operations) {
     const auto* attach = std::get_if<AttachXdp>(&operation.action);
+    const auto* sysctl = std::get_if<SetSysctl>(&operation.action);
     std::string loses;
-    if (std::holds_alternative<RemoveEndpoint>(operation.action)) {
+    if (sysctl && sysctl->path == "net/ipv6/conf/all/forwarding" && sysctl->to != "0") {
+      // addrconf_fixup_forwarding()
+      loses = "routes from router advertisements go, but for devices with accept_ra=2";
+    } else if (std::holds_alternative<RemoveEndpoint>(operation.action)) {
       loses = "subflows that use it are closed";
     } else if (operation.connections != 0 && operation.phase > Phase::drain_ipvs) {
       loses = "its connections are cut off";

@@ -82,14 +82,15 @@ def host_of(address_port):
 class Lab:
     """The topology, from up to down, with the processes in it."""
 
-    def __init__(self, servers=3, config=None):
+    def __init__(self, servers=3, config=None, gateway="router"):
         self.servers = [f"rs{number}" for number in range(1, servers + 1)]
         self.members = ["dir1", *self.servers]
         self.processes = []
         self.config = config
+        self.gateway = gateway
 
     def __enter__(self):
-        run(TOPOLOGY, "up", "--servers", len(self.servers))
+        run(TOPOLOGY, "up", "--servers", len(self.servers), "--gateway", self.gateway)
         self.folder = os.path.dirname(CONFIG)
         if self.config:
             self.edit_config(self.config)

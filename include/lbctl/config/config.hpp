@@ -78,21 +78,41 @@ struct QuicSettings {
   model::CidScheme cid;
 };
 
+/// One server in one service.
+struct ServerUse {
+  model::Weight weight{1};
+  /// Under masquerade, where its connections go; nothing: to the port that the client named.
+  std::optional<model::Port> port;
+  std::uint32_t uthreshold = 0;  ///< connections; 0: no limit
+  std::uint32_t lthreshold = 0;
+  friend bool operator==(const ServerUse&, const ServerUse&) = default;
+};
+
 struct Service {
   std::string name;
   std::vector<model::IpAddress> vips;  ///< at least one
   std::vector<model::Port> ports;      ///< at least one
   std::set<Protocol> protocols;        ///< at least one
   std::string scheduler = "wlc";
-  model::ServiceFlags flags;
-  std::uint32_t persistence_timeout = 0;         ///< seconds; 0: no persistence
-  std::map<std::string, model::Weight> servers;  ///< by name, at least one; each is in Config
-  MptcpSettings mptcp;                           ///< means something with Protocol::mptcp
-  QuicSettings quic;                             ///< means something with Protocol::quic
+  model::ServiceFlags flags;                ///< one_packet: of its UDP only
+  std::uint32_t persistence_timeout = 0;    ///< seconds; 0: no persistence
+  std::uint8_t persistence_prefix_v4 = 32;  ///< by which clients are grouped under persistence
+  std::uint8_t persistence_prefix_v6 = 128;
+  model::Forward forward = model::Forward::route;
+  model::Tunnel tunnel;                      ///< means something with Forward::tunnel
+  std::map<std::string, ServerUse> servers;  ///< by name, at least one; each is in Config
+  MptcpSettings mptcp;                       ///< means something with Protocol::mptcp
+  QuicSettings quic;                         ///< means something with Protocol::quic
   Position at;
 
   bool has(Protocol protocol) const { return protocols.contains(protocol); }
   bool has_vip_of(model::Family family) const;
+  /// Whether its servers get packets with the VIP as their destination, and so must hold it.
+  bool vip_on_servers() const { return forward != model::Forward::masquerade; }
+  /// Where a server of it gets what clients sent to `port`.
+  model::Port server_port(const ServerUse& use, model::Port port) const {
+    return use.port.value_or(port);
+  }
 };
 
 struct Config {

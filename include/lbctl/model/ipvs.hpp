@@ -43,11 +43,32 @@ constexpr std::uint16_t number(Weight weight) {
   return static_cast<std::uint16_t>(weight);
 }
 
+/// What a tunnelled packet is wrapped in (IP_VS_CONN_F_TUNNEL_TYPE_*, Linux 5.3).
+enum class TunnelType : std::uint8_t { ipip = 0, gue = 1, gre = 2 };
+std::string_view name(TunnelType type);
+
+/// IP_VS_TUNNEL_ENCAP_FLAG_*: over which octets the outer header carries a checksum.
+enum class TunnelChecksum : std::uint8_t {
+  none = 0,
+  full = 1,    ///< gue: that of UDP; gre: that of GRE
+  remote = 2,  ///< gue: remote checksum offload
+};
+std::string_view name(TunnelChecksum checksum);
+
+struct Tunnel {
+  TunnelType type = TunnelType::ipip;
+  Port port{};  ///< gue: the UDP port to which the packets go
+  TunnelChecksum checksum = TunnelChecksum::none;
+  friend auto operator<=>(const Tunnel&, const Tunnel&) = default;
+};
+
 struct Destination {
   Weight weight{};
   Forward forward = Forward::route;
   std::uint32_t upper_threshold = 0;  ///< connections; 0: none
+  /// One that reached the upper one takes new connections again below this; 0: below 3/4 of it.
   std::uint32_t lower_threshold = 0;
+  Tunnel tunnel{};  ///< only with Forward::tunnel
   friend bool operator==(const Destination&, const Destination&) = default;
 };
 

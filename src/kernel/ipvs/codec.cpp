@@ -114,11 +114,17 @@ Result<genl::Message> destination_request(std::uint8_t command, const model::Ser
   put_address(out, IPVS_DEST_ATTR_ADDR, key.address);
   out.be16(IPVS_DEST_ATTR_PORT, number(key.port));
   out.u16(IPVS_DEST_ATTR_ADDR_FAMILY, kernel_family(key.address));
-  if (settings != nullptr)
+  if (settings != nullptr) {
     out.u32(IPVS_DEST_ATTR_FWD_METHOD, static_cast<std::uint32_t>(settings->forward))
         .u32(IPVS_DEST_ATTR_WEIGHT, number(settings->weight))
         .u32(IPVS_DEST_ATTR_U_THRESH, settings->upper_threshold)
         .u32(IPVS_DEST_ATTR_L_THRESH, settings->lower_threshold);
+    // Left out, the kernel takes plain ipip, in an edit, too.
+    if (settings->tunnel != model::Tunnel{})
+      out.u8(IPVS_DEST_ATTR_TUN_TYPE, static_cast<std::uint8_t>(settings->tunnel.type))
+          .be16(IPVS_DEST_ATTR_TUN_PORT, number(settings->tunnel.port))
+          .u16(IPVS_DEST_ATTR_TUN_FLAGS, static_cast<std::uint16_t>(settings->tunnel.checksum));
+  }
   out.end();
   return out.finish();
 }
@@ -182,6 +188,25 @@ Result<> decode_stats(const Attributes& destination, model::DestinationCounters&
   out.packets_in = stats->u64(IPVS_STATS_ATTR_INPKTS).value_or(0);
   out.bytes_in = stats->u64(IPVS_STATS_ATTR_INBYTES).value_or(0);
   return {};
+}
+
+// The kernel keeps these for every destination, and lists them even where they mean nothing.
+Result<model::Tunnel> decode_tunnel(const Attributes& destination) {
+  model::Tunnel out;
+  const auto type = destination.u8(IPVS_DEST_ATTR_TUN_TYPE).value_or(0);
+  if (type >= IP_VS_CONN_F_TUNNEL_TYPE_MAX)
+    return fail(Errc::invalid, "IPVS listed a destination with an unknown kind of tunnel");
+  const auto flags = destination.u16(IPVS_DEST_ATTR_TUN_FLAGS).value_or(0);
+  out.type = static_cast<model::TunnelType>(type);
+  if (out.type == model::TunnelType::gue)
+    out.port = model::Port{destination.be16(IPVS_DEST_ATTR_TUN_PORT).value_or(0)};
+  // The two bits are independent in the kernel; both at once are only set by other tools.
+  if ((flags & IP_VS_TUNNEL_ENCAP_FLAG_REMCSUM) != 0) {
+    out.checksum = model::TunnelChecksum::remote;
+  } else if ((flags & IP_VS_TUNNEL_ENCAP_FLAG_CSUM) != 0) {
+    out.checksum = model::TunnelChecksum::full;
+  }
+  return out;
 }
 
 Result<Attributes> decode_entry(const nlmsghdr& message, std::uint8_t command, int type) {
@@ -250,6 +275,11 @@ Result<DestinationEntry> decode_destination(const nlmsghdr& message, model::Fami
   out.destination.forward = static_cast<model::Forward>(*forward);
   out.destination.upper_threshold = *upper;
   out.destination.lower_threshold = *lower;
+  if (out.destination.forward == model::Forward::tunnel) {
+    auto tunnel = decode_tunnel(*entry);
+    if (!tunnel) return fail(std::move(tunnel.error()));
+    out.destination.tunnel = *tunnel;
+  }
   out.counters.active_connections = entry->u32(IPVS_DEST_ATTR_ACTIVE_CONNS).value_or(0);
   out.counters.inactive_connections = entry->u32(IPVS_DEST_ATTR_INACT_CONNS).value_or(0);
   if (auto ok = decode_stats(*entry, out.counters); !ok) return fail(std::move(ok.error()));

@@ -106,7 +106,7 @@ quic.cid = { scheme = "quic-lb", nonce_length = 9 }
   CHECK(plain.persistence_timeout == 60);
   CHECK_FALSE(plain.mptcp.join_only);
   CHECK(plain.quic.cid == model::CidScheme{3, 2, 8});
-  CHECK(plain.servers == std::map<std::string, model::Weight>{{"rs1", model::Weight{5}}});
+  CHECK(plain.servers == std::map<std::string, ServerUse>{{"rs1", {.weight = model::Weight{5}}}});
   const Service& own = config.services.at("own");
   CHECK(own.ports == std::vector{model::Port{80}});
   CHECK(own.scheduler == "wlc");
@@ -114,7 +114,7 @@ quic.cid = { scheme = "quic-lb", nonce_length = 9 }
   CHECK(own.persistence_timeout == 120);
   CHECK(own.quic.cid == model::CidScheme{3, 2, 9});
   // A table of weights is one value.
-  CHECK(own.servers == std::map<std::string, model::Weight>{{"rs2", model::Weight{7}}});
+  CHECK(own.servers == std::map<std::string, ServerUse>{{"rs2", {.weight = model::Weight{7}}}});
 }
 
 TEST_CASE("merge: defaults of mptcp and quic are no news for services without them") {

@@ -54,7 +54,8 @@ add_addr_accepted = 1
   CHECK(web.scheduler == "mh");
   CHECK(web.flags == model::ServiceFlags{true, false, true, true, false});
   CHECK(web.persistence_timeout == 300);
-  CHECK(web.servers == std::map<std::string, Weight>{{"rs1", Weight{0}}, {"rs2", Weight{65535}}});
+  CHECK(web.servers == std::map<std::string, lbctl::config::ServerUse>{{"rs1", {Weight{0}}},
+                                                                       {"rs2", {Weight{65535}}}});
   CHECK_FALSE(web.mptcp.join_only);
   CHECK(web.quic.cid == model::CidScheme{6, 8, 11});
   CHECK(config.mptcp_limits == model::MptcpLimits{8, 1});
@@ -80,14 +81,15 @@ servers = ["rs2"]
   CHECK(dns.scheduler == "wlc");
   CHECK(dns.flags == model::ServiceFlags{});
   CHECK(dns.persistence_timeout == 0);
-  CHECK(dns.servers == std::map<std::string, Weight>{{"rs1", Weight{1}}, {"rs2", Weight{1}}});
+  CHECK(dns.servers == std::map<std::string, lbctl::config::ServerUse>{{"rs1", {Weight{1}}},
+                                                                       {"rs2", {Weight{1}}}});
   CHECK(dns.mptcp.join_only);
   CHECK(dns.quic.cid == model::CidScheme{0, 2, 6});
   CHECK_FALSE(config.mptcp_limits);
   CHECK(config.cluster.name == "");
   const Service& one = config.services.at("one");
   CHECK(one.flags == model::ServiceFlags{false, false, true, false, false});
-  CHECK(one.servers == std::map<std::string, Weight>{{"rs2", Weight{1}}});
+  CHECK(one.servers == std::map<std::string, lbctl::config::ServerUse>{{"rs2", {Weight{1}}}});
 }
 
 TEST_CASE("read: nodes and services know where they stand") {

@@ -80,6 +80,47 @@ TEST_CASE("ipvs: a destination names its service and all its settings") {
         "07 01 00 00 " + service + "28 00 02 80 " + key);
 }
 
+TEST_CASE("ipvs: a tunnel tells its kind, port and checksum; plain ipip is what the kernel takes") {
+  const auto tail = [](model::Tunnel tunnel) {
+    const std::string bytes = encoded(model::EditDestination{
+        web, rs1, {}, {.forward = model::Forward::tunnel, .tunnel = tunnel}});
+    const std::string limits = "08 00 05 00 00 00 00 00 08 00 06 00 00 00 00 00";
+    return bytes.substr(bytes.find(limits) + limits.size());
+  };
+  using enum model::TunnelChecksum;
+  CHECK(tail({}).empty());
+  CHECK(tail({model::TunnelType::gue, Port{6080}, remote}) ==
+        " 05 00 0d 00 01 00 00 00 06 00 0e 00 17 c0 00 00 06 00 0f 00 02 00 00 00");
+  CHECK(tail({model::TunnelType::gre, {}, full}) ==
+        " 05 00 0d 00 02 00 00 00 06 00 0e 00 00 00 00 00 06 00 0f 00 01 00 00 00");
+}
+
+TEST_CASE("ipvs: a tunnel is read, and what stands there without one is not") {
+  // Recorded with direct routing; the way of forwarding and the tunnel are put in by hand.
+  const auto read = [](std::uint8_t forward, std::uint8_t type, std::uint8_t flags) {
+    auto bytes = test::octets(test::tcp_destination);
+    bytes[40] = forward;
+    bytes[56] = type;
+    bytes[64] = 0x17, bytes[65] = 0xc0;
+    bytes[72] = flags;
+    return ipvs::decode_destination(*Raw(bytes, 0x20, 0), model::Family::v4);
+  };
+  using enum model::TunnelChecksum;
+  const auto tunnel = [&](std::uint8_t type, std::uint8_t flags) {
+    const auto entry = read(2, type, flags);
+    REQUIRE(entry);
+    return entry->destination.tunnel;
+  };
+  CHECK(tunnel(0, 0) == model::Tunnel{});
+  CHECK(tunnel(1, 0) == model::Tunnel{model::TunnelType::gue, Port{6080}, none});
+  CHECK(tunnel(1, 2) == model::Tunnel{model::TunnelType::gue, Port{6080}, remote});
+  CHECK(tunnel(2, 1) == model::Tunnel{model::TunnelType::gre, {}, full});
+  CHECK_FALSE(read(2, 3, 0));
+  const auto direct = read(3, 1, 1);
+  REQUIRE(direct);
+  CHECK(direct->destination.tunnel == model::Tunnel{});
+}
+
 TEST_CASE("ipvs: what the kernel would refuse without a word is refused with one") {
   CHECK(encoded(model::AddService{
             web, {.scheduler = "sixteen-letters-", .flags = {}, .destinations = {}}}) ==

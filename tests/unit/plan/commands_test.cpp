@@ -236,3 +236,20 @@ TEST_CASE("commands: the order is that of the plan, a comment before each subsys
         "# nftables: one transaction\nnft -f - <<'END'\ndelete table netdev lbctl\nEND\n"
         "# sysctls\nsysctl -w net.mptcp.enabled=0");
 }
+
+TEST_CASE("commands: a tunnel's options stand beside -i, plain ipip has none") {
+  const auto tunnel = [](Tunnel how) {
+    return Destination{.weight = Weight{1}, .forward = Forward::tunnel, .tunnel = how};
+  };
+  CHECK(script({AddDestination{web4, rs1, tunnel({})},
+                AddDestination{web4, rs1, tunnel({TunnelType::gue, Port{6080}})},
+                EditDestination{
+                    web4, rs1, {}, tunnel({TunnelType::gue, Port{9}, TunnelChecksum::remote})},
+                EditDestination{
+                    web4, rs1, {}, tunnel({TunnelType::gre, {}, TunnelChecksum::full})}}) ==
+        "ipvsadm -a -t 192.0.2.100:443 -r 192.0.2.11:443 -i -w 1\n"
+        "ipvsadm -a -t 192.0.2.100:443 -r 192.0.2.11:443 -i --tun-type gue --tun-port 6080 -w 1\n"
+        "ipvsadm -e -t 192.0.2.100:443 -r 192.0.2.11:443 -i --tun-type gue --tun-port 9 "
+        "--tun-remcsum -w 1\n"
+        "ipvsadm -e -t 192.0.2.100:443 -r 192.0.2.11:443 -i --tun-type gre --tun-csum -w 1\n");
+}

@@ -151,3 +151,25 @@ TEST_CASE("plan: JSON tells the change, the values and the reason") {
         R"([{"change":"change","subsystem":"ipvs","object":"tcp 192.0.2.10:80 -> 10.0.0.5:80",)"
         R"("from":"weight 1","to":"weight 3","reason":"differs"}])");
 }
+
+TEST_CASE(
+    "plan: the way of forwarding and the limits change in place; another port is another server") {
+  const DestinationKey mapped{ip("10.0.0.5"), Port{8080}};
+  const Destination tunnelled{.weight = Weight{1},
+                              .forward = Forward::tunnel,
+                              .tunnel = {TunnelType::gue, Port{6080}, TunnelChecksum::full}};
+  NodeState want, have;
+  have.ipvs = {{web, mh({{a, weighing(1)}, {b, tunnelled}})}};
+  want.ipvs = {{web, mh({{a, {Weight{1}, Forward::masquerade, 10, 5}}, {b, weighing(1)}})}};
+  CHECK(
+      plan_text(want, have) ==
+      "~ ipvs tcp 192.0.2.10:80 -> 10.0.0.5:80  dr weight 1 -> masquerade weight 1 upper 10 lower "
+      "5\n"
+      "~ ipvs tcp 192.0.2.10:80 -> 10.0.0.6:80  tunnel gue port 6080 checksum full weight 1 -> dr "
+      "weight 1\n");
+  have.ipvs = {{web, mh({{a, {Weight{1}, Forward::masquerade}}})}};
+  want.ipvs = {{web, mh({{mapped, {Weight{1}, Forward::masquerade}}})}};
+  CHECK(plan_text(want, have) ==
+        "+ ipvs tcp 192.0.2.10:80 -> 10.0.0.5:8080  masquerade weight 1\n"
+        "- ipvs tcp 192.0.2.10:80 -> 10.0.0.5:80  (not in the file)\n");
+}
