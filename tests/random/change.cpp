@@ -48,6 +48,21 @@ void change_settings(Cluster& cluster, Random& random) {
   service.persistence = other.persistence;
 }
 
+/// How its packets travel, and the limits.
+void change_forward(Cluster& cluster, Random& random) {
+  if (cluster.services.empty()) return;
+  Service& service = any_of(cluster.services, random);
+  const Service other = any_service(random, cluster);
+  service.forward = other.forward;
+  service.tunnel = other.tunnel;
+  service.server_port = other.server_port;
+  service.uthreshold = other.uthreshold;
+  service.lthreshold = other.lthreshold;
+  service.one_packet = other.one_packet;
+  service.netmask = other.netmask;
+  service.extras = other.extras;
+}
+
 void change_protocols(Cluster& cluster, Random& random) {
   if (cluster.services.empty()) return;
   any_of(cluster.services, random).protocols = any_service(random, cluster).protocols;
@@ -139,15 +154,11 @@ void change_limits(Cluster& cluster, Random& random) {
 }
 
 constexpr std::array changes = {
-    Change{add_service}, remove_service,
-    remove_all_services, rewrite_service,
-    change_settings,     change_protocols,
-    change_ports,        change_weights,
-    change_weights,      change_servers_of_service,
-    swap_vips,           move_vip,
-    add_server,          remove_server,
-    rewrite_server,      renumber_server,
-    swap_signals,        change_director,
+    Change{add_service}, remove_service,   remove_all_services, rewrite_service,
+    change_settings,     change_protocols, change_forward,      change_forward,
+    change_ports,        change_weights,   change_weights,      change_servers_of_service,
+    swap_vips,           move_vip,         add_server,          remove_server,
+    rewrite_server,      renumber_server,  swap_signals,        change_director,
     change_join_only,    change_limits,
 };
 

@@ -68,15 +68,22 @@ std::string text_of(const Server& server) {
 std::string servers_of(const Service& service, const Cluster& cluster, Random& random) {
   const bool ones =
       std::ranges::all_of(service.servers, [](const auto& entry) { return entry.second == 1; });
-  if (ones && service.servers.size() == cluster.servers.size() && random.chance(70)) return "";
+  const bool bare = std::ranges::none_of(
+      service.servers, [&](const auto& entry) { return service.extras.contains(entry.first); });
+  if (bare && ones && service.servers.size() == cluster.servers.size() && random.chance(70))
+    return "";
   std::vector<std::string> out;
-  if (ones && random.chance(70)) {
+  if (bare && ones && random.chance(70)) {
     for (const auto& [name, weight] : service.servers)
       out.push_back(name);
     return fmt::format("servers = {}\n", quoted(out));
   }
-  for (const auto& [name, weight] : service.servers)
-    out.push_back(fmt::format("{} = {}", name, weight));
+  for (const auto& [name, weight] : service.servers) {
+    const auto more = service.extras.find(name);
+    out.push_back(more == service.extras.end()
+                      ? fmt::format("{} = {}", name, weight)
+                      : fmt::format("{} = {{ weight = {}, {} }}", name, weight, more->second));
+  }
   return fmt::format("servers = {{ {} }}\n", fmt::join(out, ", "));
 }
 
@@ -89,6 +96,13 @@ std::string text_of(const Service& service, const Cluster& cluster, Random& rand
   if (!service.flags.empty()) out += fmt::format("scheduler_flags = {}\n", quoted(service.flags));
   if (!service.persistence.empty())
     out += fmt::format("persistence_timeout = \"{}\"\n", service.persistence);
+  if (!service.netmask.empty()) out += fmt::format("persistence_netmask = {}\n", service.netmask);
+  if (service.one_packet) out += "one_packet = true\n";
+  if (!service.forward.empty()) out += fmt::format("forward = \"{}\"\n", service.forward);
+  if (!service.tunnel.empty()) out += fmt::format("tunnel = {}\n", service.tunnel);
+  if (service.server_port != 0) out += fmt::format("server_port = {}\n", service.server_port);
+  if (service.uthreshold != 0) out += fmt::format("uthreshold = {}\n", service.uthreshold);
+  if (service.lthreshold != 0) out += fmt::format("lthreshold = {}\n", service.lthreshold);
   out += servers_of(service, cluster, random);
   if (service.protocols.contains("mptcp") && (!service.join_only || random.chance(50)))
     out +=
@@ -139,6 +153,7 @@ class Repair {
                   [&](const Server& server) { return is_v6(vip) ? server.v6 : server.v4; });
     });
     protocols(service);
+    forwarding(service);
     const bool hashes = service.scheduler == "mh" || service.scheduler == "sh";
     std::erase_if(service.flags, [&](const std::string& flag) {
       return !hashes || !flag.starts_with(service.scheduler + "-");
@@ -177,6 +192,20 @@ class Repair {
     if (others.size() == 1) service.join_only = *others.begin();
     if (service.protocols.contains("mptcp")) service.protocols.erase("tcp");
     if (service.protocols.contains("quic")) service.protocols.erase("udp");
+  }
+
+  /// Only masquerade maps ports; mptcp and quic need DR.
+  static void forwarding(Service& service) {
+    if (service.protocols.contains("mptcp") || service.protocols.contains("quic"))
+      service.forward.clear();
+    const bool masquerade = service.forward == "masquerade";
+    if (!masquerade) service.server_port = 0;
+    if (!masquerade)
+      std::erase_if(service.extras,
+                    [](const auto& entry) { return entry.second.contains("port = "); });
+    const bool udp = service.protocols.contains("udp") || service.protocols.contains("quic");
+    service.one_packet = service.one_packet && udp && !masquerade;
+    if (service.persistence.empty()) service.netmask.clear();
   }
 
   using Listener = std::tuple<std::string, int, bool>;

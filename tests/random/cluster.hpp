@@ -57,8 +57,15 @@ struct Service {
   std::set<std::string> protocols;
   std::string scheduler = "wlc";
   std::set<std::string> flags;
-  std::string persistence;             ///< empty: left out
-  std::map<std::string, int> servers;  ///< weights by name
+  std::string persistence;                    ///< empty: left out
+  std::map<std::string, int> servers;         ///< weights by name
+  std::map<std::string, std::string> extras;  ///< of one of them: members of its table
+  std::string forward;                        ///< empty: left out
+  std::string tunnel;                         ///< its table
+  int server_port = 0;                        ///< 0: left out
+  int uthreshold = 0, lthreshold = 0;
+  bool one_packet = false;
+  std::string netmask;  ///< its table; empty: left out
   bool join_only = true;
   int cid_config = 0, id_length = 2, nonce_length = 6;
 };

@@ -28,11 +28,27 @@ void some_vips(Random& random, Service& service) {
   if (families != 1) add(vips_v6);
 }
 
+void some_forwarding(Random& random, Service& service) {
+  if (random.chance(50)) service.forward = random.pick(Texts{"dr", "masquerade", "tunnel"});
+  if (service.forward == "tunnel" && random.chance(70))
+    service.tunnel = random.pick(
+        Texts{"{ type = \"ipip\" }", "{ type = \"gue\", checksum = \"remote\" }",
+              "{ type = \"gue\", port = 6090 }", "{ type = \"gre\", checksum = \"full\" }"});
+  if (random.chance(50)) service.server_port = random.pick(ports);
+  if (random.chance(20)) service.uthreshold = random.between(2, 100);
+  if (service.uthreshold != 0 && random.chance(50))
+    service.lthreshold = random.between(1, service.uthreshold - 1);
+  service.one_packet = random.chance(20);
+  if (!service.persistence.empty() && random.chance(40))
+    service.netmask = random.pick(Texts{"{ ipv4 = 24 }", "{ ipv4 = 16, ipv6 = 56 }"});
+}
+
 void some_settings(Random& random, Service& service) {
   service.scheduler = random.pick(Texts{"rr", "wlc", "mh", "mh", "sh"});
   for (const char* flag : {"-fallback", "-port"})
     if (random.chance(50)) service.flags.insert(service.scheduler + flag);
   if (random.chance(25)) service.persistence = random.pick(Texts{"60s", "5m", "1h", "31d"});
+  some_forwarding(random, service);
   service.join_only = random.chance(70);
   service.cid_config = random.between(0, 6);
   service.id_length = random.between(1, 4);
@@ -58,6 +74,10 @@ Service any_service(Random& random, const Cluster& cluster) {
   const bool plain = random.chance(30);
   for (const Server& server : cluster.servers)
     if (random.chance(70)) out.servers[server.name()] = plain ? 1 : random.pick(weights);
+  for (const auto& [name, weight] : out.servers)
+    if (random.chance(10))
+      out.extras[name] = random.pick(
+          Texts{"port = 8081", "uthreshold = 7, lthreshold = 0", "uthreshold = 200, port = 8082"});
   return out;
 }
 

@@ -39,6 +39,13 @@ NodeState make_used_before() {
        {"net/ipv4/vs/expire_nodest_conn", "net/ipv4/vs/expire_quiescent_template",
         "net/ipv4/conf/all/arp_ignore", "net/ipv4/conf/all/arp_announce", "net/other"})
     out.sysctls[path] = "0";
+  for (const std::string device : {"eth0", "eth1", "eth2"}) {
+    out.sysctls["net/ipv4/conf/" + device + "/forwarding"] = "0";
+    out.sysctls["net/ipv4/conf/" + device + "/send_redirects"] = "1";
+    out.sysctls["net/ipv6/conf/" + device + "/accept_redirects"] = "1";
+  }
+  out.sysctls["net/ipv4/conf/all/send_redirects"] = "1";
+  out.sysctls["net/ipv6/conf/all/forwarding"] = "0";
   out.sysctls["net/mptcp/enabled"] = "1";
   out.sysctls["net/mptcp/allow_join_initial_addr_port"] = "1";
   out.ipvs[{ip("198.51.100.1"), L4::udp, Port{53}}] = {

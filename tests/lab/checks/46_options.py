@@ -43,7 +43,8 @@ OPTIONS = [
     ("forward masquerade -> tunnel", ('forward = "masquerade"', PLAIN, "-m -w 1"),
      ('forward = "tunnel"', PLAIN, "-i -w 1 --tun-type ipip")),
     ("forward tunnel -> dr", ('forward = "tunnel"\ntunnel = { type = "gue" }', PLAIN,
-                              "-i -w 1 --tun-type gue --tun-port 6080 --tun-nocsum"), ('forward = "dr"', PLAIN, "-g -w 1")),
+                              "-i -w 1 --tun-type gue --tun-port 6080 --tun-nocsum"),
+     ('forward = "dr"', PLAIN, "-g -w 1")),
     ("tunnel.type ipip -> gue", ('forward = "tunnel"', PLAIN, "-i -w 1 --tun-type ipip"),
      ('forward = "tunnel"\ntunnel = { type = "gue", port = 6090 }', PLAIN,
       "-i -w 1 --tun-type gue --tun-port 6090 --tun-nocsum")),
@@ -162,8 +163,8 @@ def json_of(checks, lab):
     def one(what):
         return next(s for s in services if s["port"] == number[what] and s["address"] == VIP[4])
 
-    checks.equal("status -j tells one_packet", (one("one_packet on")["one_packet"], one("one_packet off")["one_packet"]),
-                 (True, False))
+    checks.equal("status -j tells one_packet",
+                 (one("one_packet on")["one_packet"], one("one_packet off")["one_packet"]), (True, False))
     checks.equal("and the mask", one("persistence_netmask")["persistence_prefix"], 16)
     to = one("tunnel.checksum of gue")["destinations"][0]
     checks.equal("and the tunnel", (to["forward"], to["tunnel"]),
