@@ -77,6 +77,8 @@ DraftServer decode_server(const Member& entry, Report& report);
 void decode_forward(const Node& table, DraftService& out, Report& report);
 /// From a weight or a table; false if something in it is wrong.
 bool decode_use(const Node& node, DraftUse& out, Report& report);
+std::optional<Spanned<HealthCheck>> decode_check(const Node& service, Report& report);
+std::optional<Spanned<Quorum>> decode_quorum(const Node& service, Report& report);
 DraftService decode_service(const Names& servers, const Member& entry, Report& report);
 
 }  // namespace lbctl::config

@@ -170,6 +170,8 @@ DraftService decode_service(const Names& servers, const Member& entry, Report& r
     const Member* cid = member(found->value, "cid", Kind::table);
     if (cid) out.cid = decode_cid(cid->value, report);
   }
+  out.check = decode_check(table, report);
+  out.quorum = decode_quorum(table, report);
   return out;
 }
 

@@ -102,6 +102,8 @@ Service to_service(const DraftService& draft, const Source& source) {
   }
   out.mptcp.join_only = draft.join_only.value;
   if (draft.cid) out.quic.cid = draft.cid->value;
+  if (draft.check) out.check = draft.check->value;
+  if (draft.quorum) out.quorum = draft.quorum->value;
   out.at = source.position(draft.at);
   return out;
 }

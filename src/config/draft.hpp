@@ -92,6 +92,9 @@ struct DraftService {
   Spanned<bool> join_only{true, {}};
   std::optional<Spanned<model::CidScheme>> cid;
 
+  std::optional<Spanned<HealthCheck>> check;
+  std::optional<Spanned<Quorum>> quorum;
+
   bool has(Protocol protocol) const;
 };
 
@@ -118,6 +121,8 @@ void check_services(const Draft& draft, Report& report);
 void check_forward(const DraftService& service, Report& report);
 /// Servers whose answers can't all take one way.
 void check_ways_back(const Draft& draft, Report& report);
+void check_doubts(const Draft& draft, Report& report);
+void check_health(const Draft& draft, Report& report);
 
 /// Only for a draft without errors.
 Config to_config(const Draft& draft, const Source& source);

@@ -26,4 +26,11 @@ inline constexpr Range cid_config_range{0, 6};   // 0b111 is never routable
 inline constexpr Range cid_id_length_range{1, 8};
 inline constexpr Range cid_nonce_length_range{4, 18};
 
+inline constexpr Range check_interval_range{1, 3600};
+inline constexpr Range check_timeout_range{1, 60};
+inline constexpr Range check_count_range{1, 100};
+inline constexpr Range http_status_range{100, 599};
+inline constexpr Range quorum_range{1, 1'000'000};
+inline constexpr Range hysteresis_range{0, 1'000'000};
+
 }  // namespace lbctl::config

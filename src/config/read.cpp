@@ -39,7 +39,11 @@ Loaded read_all(std::span<const NamedText> files, bool partial) {
     check_required(root, report);
     const Draft draft = decode(root, report);
     check_nodes(draft, report);
-    if (!report.partial()) check_services(draft, report);
+    if (!report.partial()) {
+      check_services(draft, report);
+      check_health(draft, report);
+      check_doubts(draft, report);
+    }
     if (!report.partial() && !report.has_errors()) out.config = to_config(draft, source);
   }
   out.diagnostics = report.take();

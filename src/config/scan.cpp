@@ -42,7 +42,8 @@ class Scanner {
     error_ = {at, std::move(message), std::move(hint)};
   }
   void fail_here(std::string message, std::string hint = {}) {
-    fail({pos_, 1}, std::move(message), std::move(hint));
+    const auto character = decode_utf8(text_.substr(pos_));
+    fail({pos_, character ? character->octets : 1}, std::move(message), std::move(hint));
   }
 
   void skip_blanks() {

@@ -122,9 +122,7 @@ constexpr std::array later = {
     LaterKey{"ipvs", "set IPVS timeouts and sysctls with ipvsadm(8) and sysctl(8)"},
     LaterKey{"services.*.fwmark", "name the VIPs and ports instead"},
     LaterKey{"services.*.sorry_server", "leave it out"},
-    LaterKey{"services.*.check", "leave it out: set the weight of a failed server to 0"},
-    LaterKey{"services.*.quorum", "leave it out: servers are not checked"},
-    LaterKey{"services.*.hysteresis", "leave it out: servers are not checked"},
+    LaterKey{"services.*.hysteresis", "it stands in [services.NAME.quorum]"},
     LaterKey{"services.*.mptcp.port_base", "give each server signal addresses of its own"},
     LaterKey{"services.*.mptcp.syn_rate", "leave it out: SYNs are not limited"},
     LaterKey{"services.*.mptcp.syn_burst", "leave it out: SYNs are not limited"},
@@ -137,6 +135,7 @@ std::span<const KeySpec> schema() {
   static const std::vector<KeySpec> all = [] {
     std::vector<KeySpec> out(keys.begin(), keys.end());
     out.insert(out.end(), service_keys().begin(), service_keys().end());
+    out.insert(out.end(), check_keys().begin(), check_keys().end());
     return out;
   }();
   return all;

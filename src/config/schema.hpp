@@ -49,6 +49,8 @@ struct LaterKey {
 std::span<const KeySpec> schema();
 /// Its part below "services".
 std::span<const KeySpec> service_keys();
+/// Those of services.*.check and services.*.quorum.
+std::span<const KeySpec> check_keys();
 std::span<const LaterKey> later_keys();
 
 /// Reports unknown keys, wrong shapes and empty lists below the top-level table.

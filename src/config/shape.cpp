@@ -23,6 +23,16 @@ std::string example(const KeySpec& spec) {
   return spec.example.empty() ? "" : fmt::format("for example: {}", spec.example);
 }
 
+/// The keys themselves, or where they can be read.
+std::string known_here(const std::vector<std::string>& known, std::string_view pattern) {
+  constexpr std::size_t most_listed = 8;
+  if (known.size() <= most_listed) return fmt::format("known here: {}", listed(known));
+  std::string section(pattern);
+  for (std::size_t at = section.find('*'); at != std::string::npos; at = section.find('*'))
+    section.replace(at, 1, "NAME");
+  return section.empty() ? "see lbctl.toml(5)" : fmt::format("see [{}] in lbctl.toml(5)", section);
+}
+
 class ShapeCheck {
  public:
   explicit ShapeCheck(Report& report) : report_(report) {}
@@ -60,11 +70,11 @@ class ShapeCheck {
     for (const auto& [key, spec] : level.keys)
       known.emplace_back(key);
     const std::string near = report_.full() ? "" : nearest(member.key, known);
-    report_.error(member.key_at,
-                  what.empty() ? fmt::format("unknown key \"{}\"", member.key)
-                               : fmt::format("unknown key \"{}\" in {}", member.key, what),
-                  near.empty() ? fmt::format("known here: {}", listed(known))
-                               : fmt::format("did you mean \"{}\"?", near));
+    report_.error(
+        member.key_at,
+        what.empty() ? fmt::format("unknown key \"{}\"", member.key)
+                     : fmt::format("unknown key \"{}\" in {}", member.key, what),
+        near.empty() ? known_here(known, pattern) : fmt::format("did you mean \"{}\"?", near));
   }
 
   void value(const Member& member, const KeySpec& spec, const TableName& what) {

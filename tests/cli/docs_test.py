@@ -108,7 +108,11 @@ class Language(unittest.TestCase):
     def each(self):
         for key, about in SCHEMA.items():
             if key in PAGE:
+                self.key = ".".join((*key[0], key[1]))
                 yield about, *PAGE[key]
+
+    def _formatMessage(self, msg, standard):  # noqa: names the key in every failure
+        return f"{getattr(self, 'key', '')}: {super()._formatMessage(msg, standard)}"
 
     def test_types(self):
         for about, told, _ in self.each():

@@ -88,6 +88,30 @@ struct ServerUse {
   friend bool operator==(const ServerUse&, const ServerUse&) = default;
 };
 
+enum class CheckType : std::uint8_t { tcp, http, https, mptcp, quic, ping };
+std::string_view name(CheckType type);
+
+/// How the daemon finds out whether a server is healthy. Times in seconds.
+struct HealthCheck {
+  CheckType type = CheckType::tcp;
+  std::uint16_t port = 0;  ///< 0: the service's first
+  std::uint32_t interval = 5;
+  std::uint32_t timeout = 2;  ///< at most the interval
+  std::uint32_t rise = 2;     ///< right answers in a row
+  std::uint32_t fall = 3;     ///< wrong or missing answers in a row
+  std::string path = "/";     ///< http and https
+  std::string host;           ///< http and https; empty: the server's address
+  std::uint16_t status = 200;
+  friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
+};
+
+/// Weights of healthy servers: reached at `up`, lost below `up - hysteresis`.
+struct Quorum {
+  std::uint32_t up = 1;
+  std::uint32_t hysteresis = 0;  ///< less than `up`
+  friend bool operator==(const Quorum&, const Quorum&) = default;
+};
+
 struct Service {
   std::string name;
   std::vector<model::IpAddress> vips;  ///< at least one
@@ -103,6 +127,8 @@ struct Service {
   std::map<std::string, ServerUse> servers;  ///< by name, at least one; each is in Config
   MptcpSettings mptcp;                       ///< means something with Protocol::mptcp
   QuicSettings quic;                         ///< means something with Protocol::quic
+  std::optional<HealthCheck> check;          ///< for the daemon
+  std::optional<Quorum> quorum;              ///< for the daemon
   Position at;
 
   bool has(Protocol protocol) const { return protocols.contains(protocol); }
