@@ -31,6 +31,13 @@ const std::map<std::string_view, std::string_view> beside = {
     {"services.*.check.timeout", "interval = \"1h\"\n"},
     {"services.*.check.status", "type = \"http\"\n"},
     {"services.*.quorum.hysteresis", "up = 1000000\n"},
+    {"services.*.tunnel.port", "type = \"gue\"\n"},
+};
+
+/// The same in the service's own table, for keys that begin so.
+const std::map<std::string_view, std::string_view> in_service = {
+    {"services.*.persistence_netmask.", "persistence_timeout = \"60s\"\n"},
+    {"services.*.tunnel.", "forward = \"tunnel\"\n"},
 };
 
 /// Beyond these a rule between values takes over, or the reader names the value in its own words.
@@ -56,7 +63,11 @@ std::string file_with(const KeySpec& spec, const std::string& value) {
   if (!is("servers.*.id")) out += "id = 1\n";
   std::string service = "[services.s]\nvip = [\"192.0.2.100\"]\n";
   if (!is("services.*.ports")) service += "ports = [80]\n";
-  if (!is("services.*.protocols")) service += "protocols = [\"mptcp\", \"quic\"]\n";
+  const bool tunnel = spec.pattern.starts_with("services.*.tunnel.");
+  if (tunnel) service += "protocols = [\"tcp\"]\n";
+  if (!tunnel && !is("services.*.protocols")) service += "protocols = [\"mptcp\", \"quic\"]\n";
+  for (const auto& [prefix, needs] : in_service)
+    if (spec.pattern.starts_with(prefix)) service += needs;
   std::string cid = "[services.s.quic.cid]\n";
   if (!is("services.*.quic.cid.scheme")) cid += "scheme = \"quic-lb\"\n";
 
