@@ -17,12 +17,12 @@ namespace {
 
 constexpr const char* base = R"(
 [directors.d]
-address = ["192.0.2.10"]
+address = ["192.0.2.10", "2001:db8::10"]
 interface = "eth0"
 [servers.s]
-address = ["192.0.2.11"]
+address = ["192.0.2.11", "2001:db8::11"]
 interface = "eth0"
-signal = ["192.0.2.111"]
+signal = ["192.0.2.111", "2001:db8::111"]
 )";
 
 /// What else a key needs to be worth anything, and what its rules want beside it.
@@ -32,12 +32,13 @@ const std::map<std::string_view, std::string_view> beside = {
     {"services.*.check.status", "type = \"http\"\n"},
     {"services.*.quorum.hysteresis", "up = 1000000\n"},
     {"services.*.tunnel.port", "type = \"gue\"\n"},
+    {"services.*.tunnel.checksum", "type = \"gue\"\n"},
 };
 
-/// The same in the service's own table, for keys that begin so.
+/// What its service must say for a table of it to mean something.
 const std::map<std::string_view, std::string_view> in_service = {
-    {"services.*.persistence_netmask.", "persistence_timeout = \"60s\"\n"},
-    {"services.*.tunnel.", "forward = \"tunnel\"\n"},
+    {"[services.s.persistence_netmask]\n", "persistence_timeout = \"5m\"\n"},
+    {"[services.s.tunnel]\n", "forward = \"tunnel\"\n"},
 };
 
 /// Beyond these a rule between values takes over, or the reader names the value in its own words.
@@ -61,19 +62,18 @@ std::string file_with(const KeySpec& spec, const std::string& value) {
   const auto is = [&](std::string_view pattern) { return spec.pattern == pattern; };
   std::string out = base;
   if (!is("servers.*.id")) out += "id = 1\n";
-  std::string service = "[services.s]\nvip = [\"192.0.2.100\"]\n";
+  std::string service = "[services.s]\nvip = [\"192.0.2.100\", \"2001:db8::100\"]\n";
   if (!is("services.*.ports")) service += "ports = [80]\n";
   const bool tunnel = spec.pattern.starts_with("services.*.tunnel.");
-  if (tunnel) service += "protocols = [\"tcp\"]\n";
-  if (!tunnel && !is("services.*.protocols")) service += "protocols = [\"mptcp\", \"quic\"]\n";
-  for (const auto& [prefix, needs] : in_service)
-    if (spec.pattern.starts_with(prefix)) service += needs;
+  if (!is("services.*.protocols"))
+    service += tunnel ? "protocols = [\"tcp\"]\n" : "protocols = [\"mptcp\", \"quic\"]\n";
   std::string cid = "[services.s.quic.cid]\n";
   if (!is("services.*.quic.cid.scheme")) cid += "scheme = \"quic-lb\"\n";
 
   const std::string line = fmt::format("{} = {}\n", parts.back(), value);
   parts.pop_back();
   const std::string table = fmt::format("[{}]\n", fmt::join(parts, "."));
+  if (const auto more = in_service.find(table); more != in_service.end()) service += more->second;
   const auto extra = beside.find(spec.pattern);
   const std::string more = extra == beside.end() ? "" : std::string(extra->second);
   if (table == "[servers.s]\n") return out + line + service + cid;
@@ -174,6 +174,12 @@ TEST_CASE("schema: what leaving a key out means is what writing it means") {
     CHECK(with.config->drain.tcp == without.config->drain.tcp);
     CHECK(with.config->drain.udp == without.config->drain.udp);
     CHECK(one.scheduler == other.scheduler);
+    CHECK(one.flags == other.flags);
+    CHECK(one.forward == other.forward);
+    CHECK(one.tunnel == other.tunnel);
+    CHECK(one.persistence_prefix_v4 == other.persistence_prefix_v4);
+    CHECK(one.persistence_prefix_v6 == other.persistence_prefix_v6);
+    CHECK(one.servers == other.servers);
     CHECK(one.mptcp.join_only == other.mptcp.join_only);
     CHECK(one.quic.cid == other.quic.cid);
     CHECK(one.check == other.check);
