@@ -125,6 +125,37 @@ TEST_CASE("merge: defaults of mptcp and quic are no news for services without th
   CHECK(test::said(loaded) == "");
 }
 
+TEST_CASE("merge: defaults of IPVS go to the services that can take them") {
+  const Loaded loaded = read_text(test::with_nodes(R"(
+[defaults.service]
+ports = [80]
+one_packet = true
+server_port = 8080
+uthreshold = 100
+lthreshold = 90
+tunnel = { type = "gre" }
+[services.nat]
+vip = ["192.0.2.100"]
+protocols = ["tcp"]
+forward = "masquerade"
+[services.far]
+vip = ["192.0.2.101"]
+protocols = ["udp"]
+forward = "tunnel"
+uthreshold = 10
+)"),
+                                  "t");
+  CHECK(loaded.diagnostics.size() == 2);  // one_packet leaves no connections; two ways of answering
+  REQUIRE_MESSAGE(loaded.ok(), test::said(loaded));
+  const Service& nat = loaded.config->services.at("nat");
+  CHECK(nat.servers.at("rs1") == ServerUse{{model::Weight{1}}, model::Port{8080}, 100, 90});
+  CHECK_FALSE(nat.flags.one_packet);
+  const Service& far = loaded.config->services.at("far");
+  CHECK(far.servers.at("rs1") == ServerUse{{model::Weight{1}}, {}, 10, 0});
+  CHECK(far.flags.one_packet);
+  CHECK(far.tunnel.type == model::TunnelType::gre);
+}
+
 TEST_CASE("merge: a wrong default of a thousand tables is one error") {
   std::string text = "[defaults.service]\nports = [0]\nprotocols = [\"tcp\"]\n";
   for (int i = 0; i < 1500; ++i)

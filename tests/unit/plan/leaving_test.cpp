@@ -225,6 +225,19 @@ TEST_CASE("irrevocable: what no revert brings back is named") {
   CHECK(lines[1].find("10.0.0.6") != std::string::npos);
 }
 
+TEST_CASE("irrevocable: forwarding of IPv6 costs learned routes, its end nothing") {
+  const auto lines = [](const char* from, const char* to) {
+    const std::vector<Operation> operations{
+        {Phase::set_sysctl, SetSysctl{"net/ipv6/conf/all/forwarding", from, to}, Reason::differs}};
+    return plan::irrevocable(operations);
+  };
+  REQUIRE(lines("0", "1").size() == 1);
+  CHECK(lines("0", "1")[0] ==
+        "~ sysctl net.ipv6.conf.all.forwarding  0 -> 1: routes from router advertisements go, but "
+        "for devices with accept_ra=2");
+  CHECK(lines("1", "0").empty());
+}
+
 TEST_CASE("durations as people read them") {
   CHECK(plan::duration(0) == "0s");
   CHECK(plan::duration(59) == "59s");
