@@ -3,6 +3,7 @@
 #include "lbctl/kernel/nft.hpp"
 #include "lbctl/kernel/rtnl.hpp"
 #include "lbctl/kernel/sysctl.hpp"
+#include "lbctl/kernel/tunnel.hpp"
 #include "lbctl/kernel/xdp.hpp"
 #include "session.hpp"
 
@@ -46,6 +47,7 @@ Result<RealKernel> RealKernel::open(const std::string& state_dir) {
   add(kernel::open_nft());
   add(kernel::open_rtnl());
   add(kernel::open_mptcp());
+  add(kernel::open_tunnels());
   if (auto bpffs = kernel::find_bpffs(state_dir)) {
     out.xdp_place_ = kernel::XdpPlace{*bpffs + "/lbctl/" + *netns};
     add(kernel::open_xdp(*out.xdp_place_));

@@ -78,6 +78,44 @@ void endpoints(std::string& out, const MptcpState& mptcp) {
     section.line(fmt::format("{}  id {} {}", key.text(), endpoint.id, endpoint.text()));
 }
 
+void node_settings(std::string& out, const NodeState& ours) {
+  Section sync(out, "connection sync");
+  for (const auto& [role, daemon] : ours.ipvs_node.daemons)
+    sync.line(fmt::format("{}  {}", name(role), plan::describe(daemon)));
+  Section tunnels(out, "tunnel ends");
+  for (const auto& [device, tunnel] : ours.tunnels.devices)
+    tunnels.line(fmt::format("dev {}  {}", device, plan::describe(tunnel)));
+  for (const auto& [key, port] : ours.tunnels.ports)
+    tunnels.line(fmt::format("{}  {}", key.text(), plan::describe(port)));
+}
+
+Json sync_json(const IpvsNode& node) {
+  Json out = Json::array();
+  for (const auto& [role, daemon] : node.daemons)
+    out.push_back({{"role", name(role)},
+                   {"interface", daemon.device},
+                   {"id", daemon.id},
+                   {"maxlen", daemon.max_length},
+                   {"group", daemon.group.text()},
+                   {"port", number(daemon.port)},
+                   {"ttl", daemon.ttl}});
+  return out;
+}
+
+Json tunnels_json(const TunnelState& tunnels) {
+  Json out{{"devices", Json::array()}, {"ports", Json::array()}};
+  for (const auto& [device, tunnel] : tunnels.devices)
+    out["devices"].push_back({{"interface", device},
+                              {"kind", name(tunnel.kind)},
+                              {"local", tunnel.local.text()},
+                              {"checksum", tunnel.checksum},
+                              {"up", tunnel.up}});
+  for (const auto& [key, port] : tunnels.ports)
+    out["ports"].push_back(
+        {{"family", name(key.family)}, {"port", number(key.port)}, {"gue", port.gue}});
+  return out;
+}
+
 void drains(std::string& out, const engine::DrainList& list, UnixTime now) {
   Section section(out, "drains asked for (until undrain)");
   for (const DrainIntent& intent : list) {
@@ -110,6 +148,8 @@ void foreign(std::string& out, const NodeState& state) {
     section.line(fmt::format("ipvs {}  {}", key.text(), plan::describe(service)));
   for (const auto& [key, endpoint] : state.mptcp.endpoints)
     section.line(fmt::format("mptcp endpoint {}  {}", key.text(), endpoint.text()));
+  for (const auto& [role, daemon] : state.ipvs_node.daemons)
+    section.line(fmt::format("ipvs sync daemon {}  {}", name(role), plan::describe(daemon)));
   for (const auto& [device, program] : state.xdp.foreign)
     section.line(fmt::format("xdp program {} dev {}", program, device));
 }
@@ -214,6 +254,7 @@ std::string status_text(const engine::Preview& preview,
   for (const auto& [key, settings] : ours.addresses)
     addresses.line(key.text());
   endpoints(out, ours.mptcp);
+  node_settings(out, ours);
   steering(out, ours.xdp, counters);
   drains(out, drain_list, now);
   Section leaving(out, "on its way out");
@@ -242,6 +283,8 @@ Json status_json(const engine::Preview& preview, const std::optional<kernel::Xdp
     out["addresses"].push_back(
         {{"address", key.address.text()}, {"prefix", key.prefix}, {"interface", key.device}});
   out["endpoints"] = endpoints_json(ours.mptcp);
+  out["sync_daemons"] = sync_json(ours.ipvs_node);
+  out["tunnels"] = tunnels_json(ours.tunnels);
   out["steering"] = steering_json(ours.xdp, counters);
   out["drains"] = drains_json(drain_list);
   out["leaving"] =
@@ -252,6 +295,7 @@ Json status_json(const engine::Preview& preview, const std::optional<kernel::Xdp
     out["refusals"].push_back(to_json(refusal));
   out["foreign"] = {{"services", services_json(others.ipvs, preview.observed.ipvs_counters)},
                     {"endpoints", endpoints_json(others.mptcp)},
+                    {"sync_daemons", sync_json(others.ipvs_node)},
                     {"xdp_programs", others.xdp.foreign}};
   return out;
 }

@@ -4,20 +4,6 @@
 namespace lbctl::config {
 namespace {
 
-void decode_limits(const Member& entry, Draft& out, Report& report) {
-  Spanned<model::MptcpLimits> limits{{}, entry.key_at};
-  const auto number = [&](std::string_view key, std::uint32_t& value) {
-    const Member* found = member(entry.value, key, Kind::integer);
-    if (!found) return;
-    const auto limit = decode_number(found->value, key, mptcp_limit_range, report);
-    if (limit) value = static_cast<std::uint32_t>(*limit);
-    if (key == "subflows") limits.at = found->value.at;
-  };
-  number("subflows", limits.value.subflows);
-  number("add_addr_accepted", limits.value.add_addr_accepted);
-  out.limits = limits;
-}
-
 void decode_drain(const Node& table, model::Patience& out, Report& report) {
   const auto seconds = [&](std::string_view key, std::uint32_t& value) {
     if (const Member* found = member(table, key, Kind::text))
@@ -64,7 +50,9 @@ Draft decode(const Node& root, Report& report) {
     if (entry.key == "server") decode_server(entry, report);
     if (entry.key == "service") decode_service(servers, entry, report);
   });
-  if (const Member* found = member(root, "mptcp", Kind::table)) decode_limits(*found, out, report);
+  if (const Member* found = member(root, "mptcp", Kind::table)) decode_mptcp(*found, out, report);
+  if (const Member* found = member(root, "ipvs", Kind::table))
+    out.ipvs = decode_ipvs(found->value, report);
   if (const Member* found = member(root, "drain", Kind::table))
     decode_drain(found->value, out.drain, report);
   return out;

@@ -52,6 +52,11 @@ DraftDirector decode_director(const Member& entry, Report& report) {
         one_of(found->value, "vip_on", {VipOn::interface, VipOn::loopback, VipOn::none}, report)
             .value_or(out.vip_on);
   }
+  out.sync = decode_list<model::SyncRole>(
+      table, entry.key_at, "sync", Kind::text, report, [&](const Node& node) {
+        return one_of(node, "sync role", {model::SyncRole::master, model::SyncRole::backup},
+                      report);
+      });
   return out;
 }
 

@@ -71,6 +71,8 @@ DraftList<model::IpAddress> decode_addresses(const Node& table, Span at, std::st
 /// The servers of the file by name, whatever else may be wrong with them.
 using Names = std::set<std::string>;
 
+void decode_mptcp(const Member& entry, Draft& out, Report& report);
+DraftIpvs decode_ipvs(const Node& table, Report& report);
 DraftDirector decode_director(const Member& entry, Report& report);
 DraftServer decode_server(const Member& entry, Report& report);
 /// How its packets travel, and the limits of its servers.

@@ -19,6 +19,21 @@ std::vector<T> values(const DraftList<T>& list) {
   return out;
 }
 
+model::SysctlState values(const DraftSysctls& sysctls) {
+  model::SysctlState out;
+  for (const auto& [path, value] : sysctls)
+    out.emplace(path, value.value);
+  return out;
+}
+
+/// Left out: both, where the cluster syncs at all.
+std::set<model::SyncRole> to_roles(const DraftDirector& draft, bool syncs) {
+  if (!syncs) return {};
+  if (draft.sync.items.empty()) return {model::SyncRole::master, model::SyncRole::backup};
+  const auto named = values(draft.sync);
+  return {named.begin(), named.end()};
+}
+
 Director to_director(const DraftDirector& draft, const Source& source) {
   Director out;
   out.name = draft.name;
@@ -72,13 +87,12 @@ ServerUse to_use(const DraftService& service, const DraftUse& draft) {
 }
 
 model::Tunnel to_tunnel(const DraftService& draft) {
-  constexpr model::Port gue_port{6080};  // IANA's
   model::Tunnel out;
   if (!draft.tunnel || draft.forward.value != model::Forward::tunnel) return out;
   out.type = draft.tunnel->type;
   out.checksum = draft.tunnel->checksum.value;
   if (out.type == model::TunnelType::gue)
-    out.port = draft.tunnel->port ? model::Port{draft.tunnel->port->value} : gue_port;
+    out.port = model::Port{draft.tunnel->port ? draft.tunnel->port->value : default_gue_port};
   return out;
 }
 
@@ -133,7 +147,8 @@ Config to_config(const Draft& draft, const Source& source) {
   Config out;
   out.cluster.name = draft.cluster;
   for (const auto& director : draft.directors) {
-    out.directors.emplace(director.name, to_director(director, source));
+    auto& made = out.directors.emplace(director.name, to_director(director, source)).first->second;
+    made.sync = to_roles(director, draft.ipvs.sync.has_value());
   }
   for (const auto& server : draft.servers) {
     out.servers.emplace(server.name, to_server(server, source));
@@ -142,6 +157,10 @@ Config to_config(const Draft& draft, const Source& source) {
     out.services.emplace(service.name, to_service(service, source));
   }
   if (draft.limits) out.mptcp_limits = draft.limits->value;
+  out.mptcp_sysctls = values(draft.mptcp_sysctls);
+  out.ipvs.timeouts = draft.ipvs.timeouts;
+  if (draft.ipvs.sync) out.ipvs.sync = draft.ipvs.sync->value;
+  out.ipvs.sysctls = values(draft.ipvs.sysctls);
   out.drain = draft.drain;
   return out;
 }

@@ -33,6 +33,7 @@ struct DraftDirector {
   Spanned<std::string> interface;
   DraftList<std::string> client_interfaces;
   VipOn vip_on = VipOn::interface;
+  DraftList<model::SyncRole> sync;
 };
 
 struct DraftServer {
@@ -59,6 +60,8 @@ struct DraftUse {
   std::optional<Spanned<std::uint16_t>> port{};
   DraftLimits limits{};
 };
+
+inline constexpr std::uint16_t default_gue_port = 6080;  // IANA's
 
 struct DraftTunnel {
   Span at;  ///< its table
@@ -98,12 +101,24 @@ struct DraftService {
   bool has(Protocol protocol) const;
 };
 
+/// A sysctl of the file, under its path.
+using DraftSysctls = std::map<std::string, Spanned<std::string>>;
+
+struct DraftIpvs {
+  model::IpvsTimeouts timeouts;
+  std::optional<Spanned<SyncSettings>> sync;
+  DraftSysctls sysctls;
+};
+
 struct Draft {
   std::string cluster;
   std::vector<DraftDirector> directors;
   std::vector<DraftServer> servers;
   std::vector<DraftService> services;
   std::optional<Spanned<model::MptcpLimits>> limits;
+  std::optional<Span> mptcp;  ///< its table
+  DraftSysctls mptcp_sysctls;
+  DraftIpvs ipvs;
   model::Patience drain;
 
   /// Each server once, by name.
@@ -116,6 +131,8 @@ Draft decode(const Node& root, Report& report);
 
 /// Reports what is wrong between values, and what is doubtful.
 void check_nodes(const Draft& draft, Report& report);
+void check_ipvs(const Draft& draft, Report& report);
+void check_tunnel_ends(const Draft& draft, Report& report);
 void check_services(const Draft& draft, Report& report);
 /// What check_services() asks of one service: how its packets travel, the limits of its servers.
 void check_forward(const DraftService& service, Report& report);

@@ -21,6 +21,14 @@ inline constexpr Range netmask_v4_range{1, 32};
 inline constexpr Range netmask_v6_range{1, 128};
 inline constexpr Range threshold_range{0, INT32_MAX};  // as ipvsadm(8) allows
 inline constexpr Range patience_range{1, 7 * 24 * 3600};
+inline constexpr Range ipvs_timeout_range{1, 24 * 24 * 3600};  // the kernel's INT_MAX / HZ
+inline constexpr Range switch_range{0, 1};
+inline constexpr Range sync_id_range{0, 255};
+inline constexpr Range sync_maxlen_range{1024, 65487};  // a backup takes less for 1024
+inline constexpr Range sync_ttl_range{1, 255};
+inline constexpr Range any_count_range{0, INT32_MAX};
+inline constexpr Range long_time_range{0, 24 * 24 * 3600};  // kept in jiffies, INT_MAX of them
+inline constexpr Range octet_range{0, 255};
 inline constexpr Range mptcp_limit_range{0, 8};  // MPTCP_PM_ADDR_MAX
 inline constexpr Range cid_config_range{0, 6};   // 0b111 is never routable
 inline constexpr Range cid_id_length_range{1, 8};

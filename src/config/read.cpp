@@ -41,6 +41,8 @@ Loaded read_all(std::span<const NamedText> files, bool partial) {
     check_nodes(draft, report);
     if (!report.partial()) {
       check_services(draft, report);
+      check_ipvs(draft, report);
+      check_tunnel_ends(draft, report);
       check_health(draft, report);
       check_doubts(draft, report);
     }

@@ -1,7 +1,5 @@
 // What a director holds: IPVS services, its VIPs, and the way home for the servers' MPTCP signal
 // addresses.
-#include <algorithm>
-
 #include "resolve_parts.hpp"
 
 namespace lbctl::config {
@@ -131,12 +129,7 @@ Desired resolve_director(const Config& config, const Director& director,
     for (const IpAddress& vip : service.vips)
       add_where_clients_look(out.state, director, vip);
   }
-  // Without it the clients of a removed server get silence instead of a new connection.
-  if (!out.state.ipvs.empty()) out.state.sysctls["net/ipv4/vs/expire_nodest_conn"] = "1";
-  // Without it a persistent client comes back to a server that is drained.
-  if (std::ranges::any_of(config.services,
-                          [](const auto& entry) { return entry.second.persistence_timeout != 0; }))
-    out.state.sysctls["net/ipv4/vs/expire_quiescent_template"] = "1";
+  add_ipvs_node(out.state, config, director);
 
   add_routing(out.state, config, director);
 

@@ -9,6 +9,12 @@ Desired resolve_director(const Config& config, const Director& director,
                          std::span<const model::DrainIntent> drains);
 Desired resolve_server(const Config& config, const Server& server, const model::NodeFacts& facts);
 
+/// Into a state that has the director's services already.
+void add_ipvs_node(model::NodeState& state, const Config& config, const Director& director);
+
+/// Nothing for a service that is not tunnelled.
+void add_tunnels(model::NodeState& state, const Server& server, const Service& service);
+
 /// A host address of lbctl's own on `device`.
 void add_address(model::NodeState& state, const std::string& device,
                  const model::IpAddress& address, bool announce);

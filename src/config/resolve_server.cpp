@@ -42,6 +42,8 @@ void add_signals(model::NodeState& state, const Config& config, const Server& se
     state.mptcp.endpoints[{signal, model::Port{}}] = endpoint;
   }
   state.mptcp.limits = config.mptcp_limits;
+  for (const auto& [path, value] : config.mptcp_sysctls)
+    state.sysctls.insert_or_assign(path, value);
 }
 
 /// The first of the server's addresses whose Ethernet address is known.
@@ -107,6 +109,7 @@ Desired resolve_server(const Config& config, const Server& server, const model::
       // would answer past the director, with its own address.
       out.state.sysctls["net/ipv6/conf/" + server.interface + "/accept_redirects"] = "0";
     }
+    add_tunnels(out.state, server, *service);
     if (service->has(Protocol::mptcp)) add_signals(out.state, config, server);
     if (service->has(Protocol::quic)) add_steering(out, config, server, *service, facts);
   }

@@ -44,6 +44,12 @@ constexpr std::array keys = {
             .about = "Where VIPs and signal addresses stand on the director",
             .words = "interface loopback none",
             .fallback = "\"interface\""},
+    KeySpec{.pattern = "directors.*.sync",
+            .shape = Shape::texts,
+            .about = "The connection sync daemons that the director runs",
+            .words = "master backup",
+            .fallback = "both, where [ipvs.sync] stands",
+            .example = "sync = [\"master\", \"backup\"]"},
 
     KeySpec{.pattern = "servers",
             .shape = Shape::table,
@@ -76,7 +82,7 @@ constexpr std::array keys = {
 
     KeySpec{.pattern = "mptcp",
             .shape = Shape::table,
-            .about = "The kernel's limits for MPTCP on the real servers"},
+            .about = "Limits and settings of MPTCP on the real servers"},
     KeySpec{.pattern = "mptcp.subflows",
             .shape = Shape::whole,
             .about = "Further subflows of a connection",
@@ -87,6 +93,50 @@ constexpr std::array keys = {
             .about = "Addresses announced by the peer that the server connects to",
             .range = mptcp_limit_range,
             .fallback = "0"},
+    KeySpec{.pattern = "mptcp.add_addr_timeout",
+            .shape = Shape::duration,
+            .about = "When an address that the peer did not acknowledge is announced again",
+            .range = long_time_range,
+            .fallback = "as it is",
+            .example = "add_addr_timeout = \"120s\""},
+    KeySpec{.pattern = "mptcp.checksum",
+            .shape = Shape::boolean,
+            .about = "Checksums of the data beside those of TCP",
+            .fallback = "as it is",
+            .example = "checksum = true"},
+    KeySpec{.pattern = "mptcp.stale_loss_cnt",
+            .shape = Shape::whole,
+            .about = "Retransmission intervals after which a silent subflow is left aside",
+            .range = any_count_range,
+            .fallback = "as it is",
+            .example = "stale_loss_cnt = 4"},
+    KeySpec{.pattern = "mptcp.scheduler",
+            .shape = Shape::text,
+            .about = "Which subflow a packet takes",
+            .fallback = "as it is",
+            .kernel = "6.6",
+            .example = "scheduler = \"default\""},
+    KeySpec{.pattern = "mptcp.close_timeout",
+            .shape = Shape::duration,
+            .about = "How long a connection without any subflow waits for one",
+            .range = long_time_range,
+            .fallback = "as it is",
+            .kernel = "6.7",
+            .example = "close_timeout = \"60s\""},
+    KeySpec{.pattern = "mptcp.blackhole_timeout",
+            .shape = Shape::duration,
+            .about = "How long own connections do without MPTCP where a firewall drops it",
+            .range = long_time_range,
+            .fallback = "as it is",
+            .kernel = "6.12",
+            .example = "blackhole_timeout = \"1h\""},
+    KeySpec{.pattern = "mptcp.syn_retrans_before_tcp_fallback",
+            .shape = Shape::whole,
+            .about = "SYNs of own connections that are repeated with MPTCP before it is left out",
+            .range = octet_range,
+            .fallback = "as it is",
+            .kernel = "6.14",
+            .example = "syn_retrans_before_tcp_fallback = 2"},
 
     KeySpec{.pattern = "drain",
             .shape = Shape::table,
@@ -119,7 +169,6 @@ constexpr std::array keys = {
 };
 
 constexpr std::array later = {
-    LaterKey{"ipvs", "set IPVS timeouts and sysctls with ipvsadm(8) and sysctl(8)"},
     LaterKey{"services.*.fwmark", "name the VIPs and ports instead"},
     LaterKey{"services.*.sorry_server", "leave it out"},
     LaterKey{"services.*.hysteresis", "it stands in [services.NAME.quorum]"},
@@ -136,6 +185,7 @@ std::span<const KeySpec> schema() {
     std::vector<KeySpec> out(keys.begin(), keys.end());
     out.insert(out.end(), service_keys().begin(), service_keys().end());
     out.insert(out.end(), check_keys().begin(), check_keys().end());
+    out.insert(out.end(), ipvs_keys().begin(), ipvs_keys().end());
     return out;
   }();
   return all;

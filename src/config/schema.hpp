@@ -51,6 +51,8 @@ std::span<const KeySpec> schema();
 std::span<const KeySpec> service_keys();
 /// Those of services.*.check and services.*.quorum.
 std::span<const KeySpec> check_keys();
+/// Its part below "ipvs".
+std::span<const KeySpec> ipvs_keys();
 std::span<const LaterKey> later_keys();
 
 /// Reports unknown keys, wrong shapes and empty lists below the top-level table.

@@ -16,10 +16,12 @@ namespace {
 /// Settings that the file needs and this kernel does not have.
 void refuse_missing(const NodeState& want, const NodeState& observed, std::vector<Error>& out) {
   for (const auto& [path, value] : want.sysctls) {
-    if (observed.sysctls.contains(path)) continue;
+    if (observed.sysctls.contains(path) || sysctl_absent_is(path, value)) continue;
     std::string hint = "the device or the kernel feature behind it is missing";
     if (path.starts_with("net/mptcp/")) hint = "needs a kernel with CONFIG_MPTCP";
     if (path.starts_with("net/ipv4/vs/")) hint = "modprobe ip_vs (kernel option CONFIG_IP_VS)";
+    if (const auto since = sysctl_since(path); !since.empty())
+      hint = fmt::format("needs Linux {} or later; take it out of the file", since);
     out.push_back(
         Error(Errc::unsupported, fmt::format("this kernel has no sysctl {}", sysctl_name(path)))
             .with_hint(std::move(hint)));
@@ -40,7 +42,7 @@ void write_settled(const Ledger& claimed, const NodeState& end, const NodeState&
 }
 
 plan::Before before_of(const Ledger& ledger) {
-  return {ledger.sysctls, ledger.limits};
+  return {ledger.sysctls, ledger.limits, ledger.timeouts};
 }
 
 bool takes_away(const Operation& operation) {
@@ -60,6 +62,7 @@ Goal as_before(const Split& split, const Ledger& ledger, const NodeState& next) 
   std::erase_if(out.want.sysctls,
                 [&](const auto& entry) { return !ledger.sysctls.contains(entry.first); });
   if (!ledger.limits) out.want.mptcp.limits.reset();
+  out.want.ipvs_node.timeouts = out.want.ipvs_node.timeouts.only(ledger.timeouts);
   out.want.nft.intact = true;
   // A program that was replaced is gone; the new one reads the same tables.
   for (auto& [device, attachment] : out.want.xdp.attachments)

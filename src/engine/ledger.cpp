@@ -93,6 +93,57 @@ Leaving leaving_in(const ordered_json& json) {
   return out;
 }
 
+ordered_json ipvs_node_json(const Ledger& ledger) {
+  ordered_json out;
+  out["timeouts"] = {{"tcp", ledger.timeouts.tcp},
+                     {"tcp_fin", ledger.timeouts.tcp_fin},
+                     {"udp", ledger.timeouts.udp}};
+  out["daemons"] = ordered_json::array();
+  for (const auto& [role, daemon] : ledger.daemons)
+    out["daemons"].push_back({{"role", name(role)},
+                              {"device", daemon.device},
+                              {"id", daemon.id},
+                              {"max_length", daemon.max_length},
+                              {"address", daemon.group.text()},
+                              {"port", number(daemon.port)},
+                              {"ttl", daemon.ttl}});
+  return out;
+}
+
+void ipvs_node_in(const ordered_json& json, Ledger& out) {
+  const auto& timeouts = json.at("timeouts");
+  out.timeouts = {timeouts.at("tcp").get<std::uint32_t>(),
+                  timeouts.at("tcp_fin").get<std::uint32_t>(),
+                  timeouts.at("udp").get<std::uint32_t>()};
+  for (const auto& entry : json.at("daemons")) {
+    const bool master = entry.at("role").get<std::string>() == name(SyncRole::master);
+    out.daemons.insert({master ? SyncRole::master : SyncRole::backup,
+                        {.device = entry.at("device").get<std::string>(),
+                         .id = entry.at("id").get<std::uint8_t>(),
+                         .max_length = entry.at("max_length").get<std::uint16_t>(),
+                         .group = address_in(entry),
+                         .port = port_in(entry),
+                         .ttl = entry.at("ttl").get<std::uint8_t>()}});
+  }
+}
+
+ordered_json tunnels_json(const Ledger& ledger) {
+  ordered_json out;
+  out["devices"] = ledger.tunnels;
+  out["ports"] = ordered_json::array();
+  for (const FouKey& key : ledger.fou)
+    out["ports"].push_back({{"family", name(key.family)}, {"port", number(key.port)}});
+  return out;
+}
+
+void tunnels_in(const ordered_json& json, Ledger& out) {
+  out.tunnels = json.at("devices").get<std::set<std::string>>();
+  for (const auto& entry : json.at("ports")) {
+    const bool v6 = entry.at("family").get<std::string>() == name(Family::v6);
+    out.fou.insert({v6 ? Family::v6 : Family::v4, port_in(entry)});
+  }
+}
+
 Ledger ledger_in(const ordered_json& json) {
   if (const int version = json.at("schema_version").get<int>(); version != schema_version)
     throw std::out_of_range(fmt::format("schema_version {} is not {}", version, schema_version));
@@ -105,6 +156,8 @@ Ledger ledger_in(const ordered_json& json) {
   if (json.contains("limits"))
     out.limits = MptcpLimits{json.at("limits").at("subflows").get<std::uint32_t>(),
                              json.at("limits").at("add_addr_accepted").get<std::uint32_t>()};
+  if (json.contains("ipvs")) ipvs_node_in(json.at("ipvs"), out);
+  if (json.contains("tunnels")) tunnels_in(json.at("tunnels"), out);
   out.nft = json.at("nft").get<bool>();
   out.xdp = json.at("xdp").get<bool>();
   if (json.contains("leaving")) out.leaving = leaving_in(json.at("leaving"));
@@ -126,6 +179,8 @@ std::string to_text(const Ledger& ledger) {
   if (ledger.limits)
     json["limits"] = {{"subflows", ledger.limits->subflows},
                       {"add_addr_accepted", ledger.limits->add_addr_accepted}};
+  if (!ledger.timeouts.empty() || !ledger.daemons.empty()) json["ipvs"] = ipvs_node_json(ledger);
+  if (!ledger.tunnels.empty() || !ledger.fou.empty()) json["tunnels"] = tunnels_json(ledger);
   json["nft"] = ledger.nft;
   json["xdp"] = ledger.xdp;
   if (!ledger.leaving.empty()) json["leaving"] = to_json(ledger.leaving);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
 #include <iterator>
 #include <utility>
 
@@ -28,6 +30,12 @@ Split split(NodeState observed, const Ledger& ledger) {
   std::swap(out.ours.xdp.foreign, out.foreign.xdp.foreign);
   move_others(out.ours.ipvs, out.foreign.ipvs,
               [&](const auto& entry) { return ledger.services.contains(entry.first); });
+  move_others(out.ours.ipvs_node.daemons, out.foreign.ipvs_node.daemons,
+              [&](const auto& entry) { return ledger.daemons.contains(entry); });
+  move_others(out.ours.tunnels.devices, out.foreign.tunnels.devices,
+              [&](const auto& entry) { return ledger.tunnels.contains(entry.first); });
+  move_others(out.ours.tunnels.ports, out.foreign.tunnels.ports,
+              [&](const auto& entry) { return ledger.fou.contains(entry.first); });
   move_others(out.ours.addresses, out.foreign.addresses,
               [](const auto& entry) { return entry.second.protocol == rtnl_protocol; });
   move_others(out.ours.mptcp.endpoints, out.foreign.mptcp.endpoints,
@@ -59,12 +67,55 @@ std::vector<std::string> adopt(const NodeState& want, Split& split) {
              [&](const ServiceKey& key) { out.push_back("ipvs " + key.text()); });
   move_equal(want.mptcp.endpoints, foreign.mptcp.endpoints, ours.mptcp.endpoints, same,
              [&](const EndpointKey& key) { out.push_back("mptcp endpoint " + key.text()); });
+  move_equal(want.ipvs_node.daemons, foreign.ipvs_node.daemons, ours.ipvs_node.daemons, same,
+             [&](SyncRole role) { out.push_back(fmt::format("ipvs sync daemon {}", name(role))); });
+  move_equal(want.tunnels.devices, foreign.tunnels.devices, ours.tunnels.devices, same,
+             [&](const std::string& name) { out.push_back("tunnel dev " + name); });
+  move_equal(want.tunnels.ports, foreign.tunnels.ports, ours.tunnels.ports, same,
+             [&](const FouKey& key) { out.push_back("tunnel " + key.text()); });
   move_equal(
       want.addresses, foreign.addresses, ours.addresses,
       [](const AddressSettings&, const AddressSettings&) { return true; },
       [&](const AddressKey& key) { out.push_back("address " + key.text()); });
   return out;
 }
+
+namespace {
+
+using Clash = std::function<void(const std::string& object, std::string hint)>;
+
+void daemons_in_the_way(const NodeState& want, const NodeState& foreign, const Clash& clash) {
+  for (const auto& [role, daemon] : want.ipvs_node.daemons)
+    if (const auto it = foreign.ipvs_node.daemons.find(role); it != foreign.ipvs_node.daemons.end())
+      clash(fmt::format("IPVS sync daemon {} (dev {} id {})", name(role), it->second.device,
+                        it->second.id),
+            fmt::format("stop it (ipvsadm --stop-daemon {}), or whatever starts it, such as "
+                        "keepalived's lvs_sync_daemon",
+                        name(role)));
+}
+
+/// The kernel refuses a second device with the same ends, and a second name.
+bool in_the_way(const std::string& name, const TunnelDevice& wanted, const std::string& other,
+                const TunnelDevice& stands) {
+  return name == other || (stands.kind == wanted.kind && stands.local == wanted.local &&
+                           stands.remote == wanted.remote);
+}
+
+void tunnels_in_the_way(const NodeState& want, const NodeState& foreign, const Clash& clash) {
+  for (const auto& [name, device] : want.tunnels.devices)
+    for (const auto& [other, stands] : foreign.tunnels.devices)
+      if (in_the_way(name, device, other, stands))
+        clash(fmt::format("tunnel device {} ({} local {})", other, model::name(stands.kind),
+                          stands.local.text()),
+              fmt::format("remove it (ip link delete {}); lbctl adds its own", other));
+  for (const auto& [key, port] : want.tunnels.ports)
+    if (foreign.tunnels.ports.contains(key))
+      clash("foo-over-UDP " + key.text(),
+            fmt::format("remove it (ip fou del port {}{}), or choose another port in the file",
+                        number(key.port), key.family == Family::v4 ? "" : " -6"));
+}
+
+}  // namespace
 
 std::vector<Error> conflicts(const NodeState& want, const Split& split) {
   std::vector<Error> out;
@@ -73,6 +124,8 @@ std::vector<Error> conflicts(const NodeState& want, const Split& split) {
         Error(Errc::conflict, fmt::format("{} is there already, and lbctl did not make it", object))
             .with_hint(std::move(hint)));
   };
+  daemons_in_the_way(want, split.foreign, clash);
+  tunnels_in_the_way(want, split.foreign, clash);
   for (const auto& [key, service] : want.ipvs)
     if (split.foreign.ipvs.contains(key))
       clash("IPVS service " + key.text(),
@@ -109,11 +162,20 @@ Ledger claim(const Ledger& ledger, const NodeState& want, const NodeState& ours)
   for (const auto& [key, endpoint] : want.mptcp.endpoints)
     out.endpoints.insert(key);
   for (const auto& [path, value] : want.sysctls)
-    if (const auto now = ours.sysctls.find(path); now != ours.sysctls.end() && now->second != value)
+    if (const auto now = ours.sysctls.find(path);
+        now != ours.sysctls.end() && !sysctl_equal(path, now->second, value))
       out.sysctls.emplace(path, now->second);  // keeps what an earlier apply found
   if (want.mptcp.limits && ours.mptcp.limits && *want.mptcp.limits != *ours.mptcp.limits &&
       !out.limits)
     out.limits = ours.mptcp.limits;
+  const IpvsTimeouts& present = ours.ipvs_node.timeouts;
+  out.timeouts = out.timeouts.or_else(present.only(want.ipvs_node.timeouts.differing(present)));
+  for (const auto& daemon : want.ipvs_node.daemons)
+    out.daemons.insert(daemon);
+  for (const auto& [name, device] : want.tunnels.devices)
+    out.tunnels.insert(name);
+  for (const auto& [key, port] : want.tunnels.ports)
+    out.fou.insert(key);
   out.nft = out.nft || want.nft.forward.has_value();
   out.xdp = out.xdp || !want.xdp.attachments.empty();
   return out;
@@ -138,6 +200,24 @@ void settle(Leaving& leaving, const NodeState& ours) {
                 [&](const auto& entry) { return !ours.xdp.servers.contains(entry.first); });
 }
 
+void settle_node(Ledger& out, const NodeState& want, const NodeState& ours) {
+  const auto restored = [](std::uint32_t& before, std::uint32_t wanted, std::uint32_t now) {
+    if (wanted == 0 && before == now) before = 0;
+  };
+  const IpvsTimeouts& wanted = want.ipvs_node.timeouts;
+  const IpvsTimeouts& now = ours.ipvs_node.timeouts;
+  restored(out.timeouts.tcp, wanted.tcp, now.tcp);
+  restored(out.timeouts.tcp_fin, wanted.tcp_fin, now.tcp_fin);
+  restored(out.timeouts.udp, wanted.udp, now.udp);
+  std::erase_if(out.daemons, [&](const auto& claim) {
+    const auto runs = ours.ipvs_node.daemons.find(claim.first);
+    return runs == ours.ipvs_node.daemons.end() || runs->second != claim.second;
+  });
+  std::erase_if(out.tunnels,
+                [&](const std::string& name) { return !ours.tunnels.devices.contains(name); });
+  std::erase_if(out.fou, [&](const FouKey& key) { return !ours.tunnels.ports.contains(key); });
+}
+
 }  // namespace
 
 Ledger settle(const Ledger& ledger, const NodeState& want, const NodeState& ours) {
@@ -148,8 +228,9 @@ Ledger settle(const Ledger& ledger, const NodeState& want, const NodeState& ours
   std::erase_if(out.sysctls, [&](const auto& entry) {
     if (want.sysctls.contains(entry.first)) return false;
     const auto now = ours.sysctls.find(entry.first);
-    return now == ours.sysctls.end() || now->second == entry.second;
+    return now == ours.sysctls.end() || sysctl_equal(entry.first, now->second, entry.second);
   });
+  settle_node(out, want, ours);
   if (out.limits && !want.mptcp.limits && out.limits == ours.mptcp.limits) out.limits.reset();
   settle(out.leaving, ours);
   out.nft = ours.nft.forward.has_value();
@@ -164,7 +245,13 @@ Scope scope_of(const NodeState& want, const Ledger& ledger) {
     scope.sysctls.insert(path);
   for (const auto& [path, value] : ledger.sysctls)
     scope.sysctls.insert(path);
-  scope.ipvs = !want.ipvs.empty() || !ledger.services.empty();
+  scope.ipvs_node = !want.ipvs_node.empty() || !ledger.timeouts.empty() || !ledger.daemons.empty();
+  // The module brings its sysctls along.
+  scope.ipvs = !want.ipvs.empty() || !ledger.services.empty() || scope.ipvs_node ||
+               std::ranges::any_of(want.sysctls, [](const auto& entry) {
+                 return entry.first.starts_with("net/ipv4/vs/");
+               });
+  scope.tunnels = !want.tunnels.empty() || !ledger.tunnels.empty() || !ledger.fou.empty();
   scope.nft = want.nft.forward.has_value() || ledger.nft;
   scope.mptcp = !want.mptcp.endpoints.empty() || want.mptcp.limits || !ledger.endpoints.empty() ||
                 ledger.limits;

@@ -16,6 +16,8 @@ std::string_view name(Subsystem subsystem) {
       return "mptcp";
     case Subsystem::xdp:
       return "xdp";
+    case Subsystem::tunnel:
+      return "tunnel";
   }
   return "unknown";
 }
@@ -51,6 +53,14 @@ struct SubsystemOf {
   Subsystem operator()(const AddDestination&) const { return Subsystem::ipvs; }
   Subsystem operator()(const EditDestination&) const { return Subsystem::ipvs; }
   Subsystem operator()(const RemoveDestination&) const { return Subsystem::ipvs; }
+  Subsystem operator()(const SetIpvsTimeouts&) const { return Subsystem::ipvs; }
+  Subsystem operator()(const StartSync&) const { return Subsystem::ipvs; }
+  Subsystem operator()(const StopSync&) const { return Subsystem::ipvs; }
+  Subsystem operator()(const AddTunnel&) const { return Subsystem::tunnel; }
+  Subsystem operator()(const SetTunnel&) const { return Subsystem::tunnel; }
+  Subsystem operator()(const RemoveTunnel&) const { return Subsystem::tunnel; }
+  Subsystem operator()(const AddFou&) const { return Subsystem::tunnel; }
+  Subsystem operator()(const RemoveFou&) const { return Subsystem::tunnel; }
   Subsystem operator()(const CreateForward&) const { return Subsystem::nft; }
   Subsystem operator()(const RemoveForward&) const { return Subsystem::nft; }
   Subsystem operator()(const SetSignal&) const { return Subsystem::nft; }

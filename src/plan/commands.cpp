@@ -103,6 +103,28 @@ std::string_view address_extras(const AddressKey& key) {
   return key.device == "lo" ? " scope host" : "";
 }
 
+/// rp_filter as the device's own sysctl: no other command sets it.
+Lines tunnel_settings(const std::string& name, const TunnelDevice& d) {
+  Lines out;
+  if (d.local.is_v4())
+    out.push_back("sysctl -w " + word(sysctl_name("net/ipv4/conf/" + name + "/rp_filter") +
+                                      fmt::format("={}", d.rp_filter)));
+  out.push_back(fmt::format("ip link set {} {}", word(name), d.up ? "up" : "down"));
+  return out;
+}
+
+Lines add_tunnel_lines(const AddTunnel& a) {
+  std::string out = fmt::format("ip link add name {} type {}", word(a.name), name(a.device.kind));
+  if (a.device.kind == TunnelKind::ip6tnl) out += " mode ip6ip6";
+  out += fmt::format(" local {} remote {}", a.device.local.text(),
+                     a.device.remote ? a.device.remote->text() : "any");
+  if (a.device.checksum) out += " icsum";
+  Lines lines{out};
+  for (std::string& line : tunnel_settings(a.name, a.device))
+    lines.push_back(std::move(line));
+  return lines;
+}
+
 /// The lines of one operation. nft operations are done by the run, XDP ones have none.
 struct ToLines {
   Lines operator()(const SetSysctl& a) const {
@@ -153,6 +175,31 @@ struct ToLines {
   Lines operator()(const SetMptcpLimits& a) const {
     return {fmt::format("ip mptcp limits set subflows {} add_addr_accepted {}", a.to.subflows,
                         a.to.add_addr_accepted)};
+  }
+  Lines operator()(const SetIpvsTimeouts& a) const {
+    // 0 leaves a timeout as it is.
+    return {fmt::format("ipvsadm --set {} {} {}", a.to.tcp, a.to.tcp_fin, a.to.udp)};
+  }
+  Lines operator()(const StartSync& a) const {
+    const SyncDaemon& d = a.daemon;
+    return {fmt::format(
+        "ipvsadm --start-daemon {} --mcast-interface {} --syncid {} --sync-maxlen {} "
+        "--mcast-group {} --mcast-port {} --mcast-ttl {}",
+        name(a.role), word(d.device), d.id, d.max_length, d.group.text(), number(d.port), d.ttl)};
+  }
+  Lines operator()(const StopSync& a) const {
+    return {fmt::format("ipvsadm --stop-daemon {}", name(a.role))};
+  }
+  Lines operator()(const AddTunnel& a) const { return add_tunnel_lines(a); }
+  Lines operator()(const SetTunnel& a) const { return tunnel_settings(a.name, a.to); }
+  Lines operator()(const RemoveTunnel& a) const { return {"ip link delete " + word(a.name)}; }
+  Lines operator()(const AddFou& a) const {
+    return {fmt::format("ip fou add port {} {}{}", number(a.key.port),
+                        a.port.gue ? "gue" : "ipproto 4", a.key.family == Family::v4 ? "" : " -6")};
+  }
+  Lines operator()(const RemoveFou& a) const {
+    return {fmt::format("ip fou del port {}{}", number(a.key.port),
+                        a.key.family == Family::v4 ? "" : " -6")};
   }
   Lines operator()(const CreateForward&) const { return {}; }
   Lines operator()(const RemoveForward&) const { return {}; }
@@ -219,6 +266,9 @@ void run_lines(std::span<const Operation> run, Lines& out) {
     case Subsystem::mptcp:
       out.emplace_back("# MPTCP path manager");
       break;
+    case Subsystem::tunnel:
+      out.emplace_back("# tunnel ends");
+      break;
   }
   for (const Operation& operation : run)
     std::ranges::move(std::visit(ToLines{}, operation.action), std::back_inserter(out));
@@ -228,7 +278,8 @@ void run_lines(std::span<const Operation> run, Lines& out) {
 
 std::vector<std::string> commands(std::span<const Operation> operations) {
   Lines out;
-  if (std::ranges::any_of(operations, is_any<AddService, AddAddress, AddEndpoint>)) {
+  if (std::ranges::any_of(operations,
+                          is_any<AddService, AddAddress, AddEndpoint, AddTunnel, StartSync>)) {
     out.emplace_back(
         "# Services, addresses and MPTCP endpoints that these lines make are not lbctl's: it keeps "
         "no");

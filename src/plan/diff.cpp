@@ -10,6 +10,14 @@ using namespace model;
 
 namespace {
 
+/// start_sync_thread() looks at it only while no daemon runs.
+bool changes_sync_ports(const Operations& operations) {
+  return std::ranges::any_of(operations, [](const Operation& operation) {
+    const auto* set = std::get_if<SetSysctl>(&operation.action);
+    return set != nullptr && set->path == "net/ipv4/vs/sync_ports";
+  });
+}
+
 /// By phase, and within a phase as they came. Most plans are in order already, and a large one
 /// would need half its size again to be sorted.
 void put_in_phases(Operations& operations) {
@@ -23,11 +31,14 @@ std::vector<Operation> diff(const NodeState& want, const NodeState& have, const 
                             Reason removal) {
   Operations out;
   diff_sysctls(want.sysctls, have.sysctls, before.sysctls, removal, out);
+  diff_ipvs_node(want.ipvs_node, have.ipvs_node, before.timeouts, changes_sync_ports(out), removal,
+                 out);
   diff_ipvs(want.ipvs, have.ipvs, removal, out);
   diff_nft(want.nft, have.nft, removal, out);
   diff_addresses(want.addresses, have.addresses, removal, out);
   diff_mptcp(want.mptcp, have.mptcp, before.limits, removal, out);
   diff_xdp(want.xdp, have.xdp, removal, out);
+  diff_tunnels(want.tunnels, have.tunnels, removal, out);
   put_in_phases(out);
   return out;
 }
@@ -38,7 +49,7 @@ void diff_sysctls(const SysctlState& want, const SysctlState& have, const Sysctl
     const auto now = have.find(path);
     // A path that is gone (its module or device went away) has nothing left to restore; a wanted
     // one that is missing is for the caller to refuse before anything is changed.
-    if (now == have.end() || now->second == to) return;
+    if (now == have.end() || sysctl_equal(path, now->second, to)) return;
     out.push_back({phase, SetSysctl{path, now->second, to}, why});
   };
   for (const auto& [path, value] : want)

@@ -159,6 +159,11 @@ NodeState keep(NodeState want, const NodeState& have, const Before& before,
                const Leaving& leaving) {
   if (leaving.empty()) return want;
   keep_destinations(want, have, leaving.destinations);
+  // Directors send what comes for an address that leaves through the tunnels that they know.
+  if (!leaving.addresses.empty()) {
+    want.tunnels.devices.insert(have.tunnels.devices.begin(), have.tunnels.devices.end());
+    want.tunnels.ports.insert(have.tunnels.ports.begin(), have.tunnels.ports.end());
+  }
   for (const auto& [address, deadline] : leaving.addresses) {
     keep_addresses(want, have, address);
     for (const auto& [key, endpoint] : have.mptcp.endpoints)
@@ -172,6 +177,8 @@ NodeState keep(NodeState want, const NodeState& have, const Before& before,
     if (const auto now = have.sysctls.find(path); now != have.sysctls.end())
       want.sysctls.insert(*now);
   if (before.limits && !want.mptcp.limits) want.mptcp.limits = have.mptcp.limits;
+  want.ipvs_node.timeouts =
+      want.ipvs_node.timeouts.or_else(have.ipvs_node.timeouts.only(before.timeouts));
   return want;
 }
 

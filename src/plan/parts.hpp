@@ -13,6 +13,12 @@ void diff_sysctls(const model::SysctlState& want, const model::SysctlState& have
                   const model::SysctlState& before, model::Reason removal, Operations& out);
 void diff_ipvs(const model::IpvsState& want, const model::IpvsState& have, model::Reason removal,
                Operations& out);
+/// `anew`: every daemon has to start anew, for a sysctl that counts only then.
+void diff_ipvs_node(const model::IpvsNode& want, const model::IpvsNode& have,
+                    const model::IpvsTimeouts& before, bool anew, model::Reason removal,
+                    Operations& out);
+void diff_tunnels(const model::TunnelState& want, const model::TunnelState& have,
+                  model::Reason removal, Operations& out);
 void diff_nft(const model::NftState& want, const model::NftState& have, model::Reason removal,
               Operations& out);
 void diff_addresses(const std::map<model::AddressKey, model::AddressSettings>& want,

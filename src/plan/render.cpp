@@ -56,6 +56,32 @@ std::string describe(const MptcpLimits& l) {
   return fmt::format("subflows {} add_addr_accepted {}", l.subflows, l.add_addr_accepted);
 }
 
+std::string describe(const IpvsTimeouts& t) {
+  std::vector<std::string> out;
+  const auto add = [&](const char* what, std::uint32_t seconds) {
+    if (seconds != 0) out.push_back(fmt::format("{} {}s", what, seconds));
+  };
+  add("tcp", t.tcp);
+  add("tcp_fin", t.tcp_fin);
+  add("udp", t.udp);
+  return fmt::format("{}", fmt::join(out, " "));
+}
+
+std::string describe(const SyncDaemon& d) {
+  return fmt::format("dev {} id {} group {} port {} ttl {} maxlen {}", d.device, d.id,
+                     d.group.text(), number(d.port), d.ttl, d.max_length);
+}
+
+std::string describe(const TunnelDevice& d) {
+  return fmt::format("{} local {} remote {}{} {} rp_filter {}", name(d.kind), d.local.text(),
+                     d.remote ? d.remote->text() : "any", d.checksum ? " checksum" : "",
+                     d.up ? "up" : "down", d.rp_filter);
+}
+
+std::string describe(const FouPort& p) {
+  return p.gue ? "gue" : "fou";
+}
+
 std::string describe(const SignalForward& f) {
   return fmt::format("ingress of {}, out by {}", fmt::join(f.client_devices, ", "),
                      f.server_device);
@@ -113,6 +139,24 @@ struct ToLine {
   Line operator()(const RemoveDestination& a) const {
     return {'-', between(a.service, a.key), "", ""};
   }
+  Line operator()(const SetIpvsTimeouts& a) const {
+    return {'~', "timeouts", describe(a.from), describe(a.to)};
+  }
+  Line operator()(const StartSync& a) const {
+    return {'+', fmt::format("sync daemon {}", name(a.role)), "", describe(a.daemon)};
+  }
+  Line operator()(const StopSync& a) const {
+    return {'-', fmt::format("sync daemon {}", name(a.role)), "", ""};
+  }
+  Line operator()(const AddTunnel& a) const {
+    return {'+', "dev " + a.name, "", describe(a.device)};
+  }
+  Line operator()(const SetTunnel& a) const {
+    return {'~', "dev " + a.name, describe(a.from), describe(a.to)};
+  }
+  Line operator()(const RemoveTunnel& a) const { return {'-', "dev " + a.name, "", ""}; }
+  Line operator()(const AddFou& a) const { return {'+', a.key.text(), "", describe(a.port)}; }
+  Line operator()(const RemoveFou& a) const { return {'-', a.key.text(), "", ""}; }
   Line operator()(const CreateForward& a) const {
     return {a.replaces ? '~' : '+', "table netdev lbctl", "", describe(a.forward)};
   }
@@ -177,6 +221,14 @@ std::string_view why_text(Reason why) {
   return "";
 }
 
+/// Nothing of these can be changed in place.
+bool comes_again(const Operation& operation) {
+  return operation.why == Reason::differs &&
+         (std::holds_alternative<StopSync>(operation.action) ||
+          std::holds_alternative<RemoveTunnel>(operation.action) ||
+          std::holds_alternative<RemoveFou>(operation.action));
+}
+
 std::string_view change_word(char symbol) {
   return symbol == '+' ? "add" : symbol == '-' ? "remove" : "change";
 }
@@ -193,6 +245,7 @@ std::string render_line(const Operation& operation) {
     out += "  " + line.to;
   }
   std::string remark(why_text(operation.why));
+  if (comes_again(operation)) remark = "to come again, changed";
   if (operation.connections != 0) {
     if (!remark.empty()) remark += "; ";
     remark += fmt::format("{} {} {}", operation.connections,

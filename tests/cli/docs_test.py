@@ -129,7 +129,7 @@ class Language(unittest.TestCase):
 
     def test_ranges_and_units(self):
         for about, told, _ in self.each():
-            found = re.search(r'("?\d+\w*"?) to ("?\d+\w*"?)', told)
+            found = re.search(r'("?-?\d+\w*"?) to ("?\d+\w*"?)', told)
             read_as = seconds if about["shape"] == "duration" else int
             self.assertEqual(about.get("range"), found and [read_as(found[1]), read_as(found[2])], told)
 

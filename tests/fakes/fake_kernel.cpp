@@ -63,6 +63,27 @@ struct Perform {
     if (have == nullptr) return fail_errno("fake kernel: remove destination", ESRCH);
     return erase(have->destinations, a.key);
   }
+  Result<> operator()(const SetIpvsTimeouts& a) const {
+    state.ipvs_node.timeouts = a.to.or_else(state.ipvs_node.timeouts);
+    return {};
+  }
+  Result<> operator()(const StartSync& a) const {
+    return insert(state.ipvs_node.daemons, a.role, a.daemon);
+  }
+  Result<> operator()(const StopSync& a) const { return erase(state.ipvs_node.daemons, a.role); }
+  Result<> operator()(const AddTunnel& a) const {
+    for (const auto& [name, device] : state.tunnels.devices)
+      if (device.kind == a.device.kind && device.local == a.device.local &&
+          device.remote == a.device.remote)
+        return fail_errno("fake kernel: add tunnel", EEXIST);
+    return insert(state.tunnels.devices, a.name, a.device);
+  }
+  Result<> operator()(const SetTunnel& a) const {
+    return replace(state.tunnels.devices, a.name, a.to);
+  }
+  Result<> operator()(const RemoveTunnel& a) const { return erase(state.tunnels.devices, a.name); }
+  Result<> operator()(const AddFou& a) const { return insert(state.tunnels.ports, a.key, a.port); }
+  Result<> operator()(const RemoveFou& a) const { return erase(state.tunnels.ports, a.key); }
   Result<> operator()(const CreateForward& a) const {
     if (state.nft.forward && !a.replaces) return fail_errno("fake kernel: add table", EEXIST);
     state.nft = {a.forward, true};
@@ -135,6 +156,7 @@ class FakeBackend : public kernel::Backend {
       case Subsystem::ipvs:
         if (!scope.ipvs) break;
         to.ipvs = from.ipvs;
+        if (scope.ipvs_node) to.ipvs_node = from.ipvs_node;
         out.ipvs_counters = kernel_.counters;
         break;
       case Subsystem::nft:
@@ -150,6 +172,9 @@ class FakeBackend : public kernel::Backend {
         break;
       case Subsystem::xdp:
         if (scope.xdp) to.xdp = from.xdp;
+        break;
+      case Subsystem::tunnel:
+        if (scope.tunnels) to.tunnels = from.tunnels;
         break;
     }
     return {};
@@ -186,7 +211,7 @@ class FakeBackend : public kernel::Backend {
 
 FakeKernel::FakeKernel() {
   using enum Subsystem;
-  for (const Subsystem subsystem : {ipvs, sysctl, nft, rtnl, mptcp, xdp})
+  for (const Subsystem subsystem : {ipvs, sysctl, nft, rtnl, mptcp, xdp, tunnel})
     backends_.push_back(std::make_unique<FakeBackend>(*this, subsystem));
 }
 

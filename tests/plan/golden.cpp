@@ -41,7 +41,8 @@ std::string plan_of(const std::filesystem::path& dir) {
   const engine::Split split = engine::split(observed.state, observed.ledger);
   for (const Error& refusal : engine::conflicts(wanted->state, split))
     out += fmt::format("refused: {}\n", refusal.text());
-  const plan::Before before{observed.ledger.sysctls, observed.ledger.limits};
+  const plan::Before before{observed.ledger.sysctls, observed.ledger.limits,
+                            observed.ledger.timeouts};
   const model::Observed seen{observed.state, observed.counters, observed.sockets};
   const auto made = plan::make({.want = wanted->state,
                                 .have = split.ours,

@@ -153,13 +153,17 @@ void change_limits(Cluster& cluster, Random& random) {
   if (random.chance(60)) cluster.limits = Limits{random.between(0, 8), random.between(0, 8)};
 }
 
+void change_node_settings(Cluster& cluster, Random& random) {
+  any_node_settings(cluster, random);
+}
+
 constexpr std::array changes = {
-    Change{add_service}, remove_service,   remove_all_services, rewrite_service,
-    change_settings,     change_protocols, change_forward,      change_forward,
-    change_ports,        change_weights,   change_weights,      change_servers_of_service,
-    swap_vips,           move_vip,         add_server,          remove_server,
-    rewrite_server,      renumber_server,  swap_signals,        change_director,
-    change_join_only,    change_limits,
+    Change{add_service}, remove_service,   remove_all_services,  rewrite_service,
+    change_settings,     change_protocols, change_forward,       change_forward,
+    change_ports,        change_weights,   change_weights,       change_servers_of_service,
+    swap_vips,           move_vip,         add_server,           remove_server,
+    rewrite_server,      renumber_server,  swap_signals,         change_director,
+    change_join_only,    change_limits,    change_node_settings,
 };
 
 }  // namespace

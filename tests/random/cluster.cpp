@@ -50,6 +50,7 @@ std::string text_of(const Director& director) {
       director.name(), 1 + director.number, director.interface);
   if (!director.client_interfaces.empty())
     out += fmt::format("client_interfaces = {}\n", quoted(director.client_interfaces));
+  if (!director.sync.empty()) out += fmt::format("sync = [\"{}\"]\n", director.sync);
   if (!director.vip_on.empty()) out += fmt::format("vip_on = \"{}\"\n", director.vip_on);
   return out;
 }
@@ -119,9 +120,21 @@ std::string text_of(const Service& service, const Cluster& cluster, Random& rand
 
 std::string Cluster::text(Random& random) const {
   std::string out = "[cluster]\nname = \"made-up\"\n";
+  if (limits || !mptcp.empty()) out += "\n[mptcp]\n";
   if (limits)
-    out += fmt::format("\n[mptcp]\nsubflows = {}\nadd_addr_accepted = {}\n", limits->subflows,
+    out += fmt::format("subflows = {}\nadd_addr_accepted = {}\n", limits->subflows,
                        limits->add_addr_accepted);
+  const auto lines = [&out](const std::vector<std::string>& all) {
+    for (const std::string& line : all)
+      out += line + "\n";
+  };
+  lines(mptcp);
+  if (!ipvs.empty()) out += "\n[ipvs]\n";
+  lines(ipvs);
+  if (ipvs_sync) out += "\n[ipvs.sync]\n";
+  if (ipvs_sync) lines(*ipvs_sync);
+  if (!ipvs_sysctl.empty()) out += "\n[ipvs.sysctl]\n";
+  lines(ipvs_sysctl);
   if (!drain_tcp.empty() || !drain_udp.empty()) out += "\n[drain]\n";
   if (!drain_tcp.empty()) out += fmt::format("tcp = \"{}\"\n", drain_tcp);
   if (!drain_udp.empty()) out += fmt::format("udp = \"{}\"\n", drain_udp);
@@ -240,6 +253,9 @@ class Repair {
 }  // namespace
 
 void repair(Cluster& cluster) {
+  if (!cluster.ipvs_sync)
+    for (Director& director : cluster.directors)
+      director.sync.clear();
   std::set<std::string> signals;
   for (Server& server : cluster.servers)
     std::erase_if(server.signal,

@@ -36,6 +36,7 @@ struct Director {
   std::string interface = "eth0";
   std::vector<std::string> client_interfaces;  ///< empty: left out
   std::string vip_on;                          ///< empty: left out
+  std::string sync;                            ///< "master" or "backup"; empty: left out
   std::string name() const;
 };
 
@@ -79,7 +80,11 @@ struct Cluster {
   std::vector<Server> servers;
   std::vector<Service> services;
   std::optional<Limits> limits;
-  std::string drain_tcp, drain_udp;  ///< empty: left out
+  std::vector<std::string> mptcp;                     ///< further lines of [mptcp]
+  std::vector<std::string> ipvs;                      ///< lines of [ipvs]
+  std::vector<std::string> ipvs_sysctl;               ///< lines of [ipvs.sysctl]
+  std::optional<std::vector<std::string>> ipvs_sync;  ///< lines of [ipvs.sync]
+  std::string drain_tcp, drain_udp;                   ///< empty: left out
 
   const Server* server(const std::string& name) const;
   /// As TOML. What the language lets one leave out is left out now and then.
@@ -90,6 +95,8 @@ struct Cluster {
 void repair(Cluster& cluster);
 
 Cluster any_cluster(Random& random);
+/// What each node sets once: [ipvs], and [mptcp] but its limits.
+void any_node_settings(Cluster& cluster, Random& random);
 Service any_service(Random& random, const Cluster& cluster);
 Server any_server(Random& random, int number);
 /// The same cluster after some changes of the kinds that operators make.

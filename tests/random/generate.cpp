@@ -98,6 +98,37 @@ Server any_server(Random& random, int number) {
   return out;
 }
 
+void any_node_settings(Cluster& cluster, Random& random) {
+  const auto some = [&random](const std::vector<Texts>& choices) {
+    std::vector<std::string> out;
+    for (const Texts& values : choices)
+      if (random.chance(30)) out.push_back(random.pick(values));
+    return out;
+  };
+  cluster.mptcp = some({{"checksum = true", "checksum = false"},
+                        {"add_addr_timeout = \"0s\"", "add_addr_timeout = \"1m\""},
+                        {"stale_loss_cnt = 2", "stale_loss_cnt = 9"}});
+  cluster.ipvs = some({{"timeout_tcp = \"1h\"", "timeout_tcp = \"15m\"", "timeout_tcp = \"1s\""},
+                       {"timeout_tcp_fin = \"30s\"", "timeout_tcp_fin = \"2m\""},
+                       {"timeout_udp = \"10s\"", "timeout_udp = \"24d\""}});
+  cluster.ipvs_sysctl = some({{"conn_reuse_mode = 0", "conn_reuse_mode = 2"},
+                              {"expire_nodest_conn = 0"},
+                              {"conntrack = 1"},
+                              {"drop_entry = 1", "drop_entry = 3"},
+                              {"sync_ports = 1", "sync_ports = 4"},
+                              {"sync_threshold = [3, 50]", "sync_threshold = [0, 0]"}});
+  cluster.ipvs_sync.reset();
+  if (random.chance(40))
+    cluster.ipvs_sync = some({{"interface = \"eth1\""},
+                              {"id = 1", "id = 255"},
+                              {"maxlen = 1400"},
+                              {"group = \"ff02::81\"", "group = \"224.0.0.82\""},
+                              {"port = 9000"},
+                              {"ttl = 3"}});
+  for (Director& director : cluster.directors)
+    director.sync = random.pick(Texts{"", "", "master", "backup"});
+}
+
 Cluster any_cluster(Random& random) {
   Cluster out;
   for (int number = 1, last = random.between(1, 2); number <= last; ++number) {
@@ -116,6 +147,7 @@ Cluster any_cluster(Random& random) {
   if (random.chance(40)) out.limits = Limits{random.between(0, 8), random.between(0, 8)};
   if (random.chance(40)) out.drain_tcp = random.pick(Texts{"1s", "30s", "1h", "7d"});
   if (random.chance(40)) out.drain_udp = random.pick(Texts{"1s", "10s", "4m"});
+  any_node_settings(out, random);
   repair(out);
   return out;
 }

@@ -45,7 +45,17 @@ NodeState make_used_before() {
     out.sysctls["net/ipv6/conf/" + device + "/accept_redirects"] = "1";
   }
   out.sysctls["net/ipv4/conf/all/send_redirects"] = "1";
+  out.sysctls["net/ipv4/conf/all/rp_filter"] = "2";
   out.sysctls["net/ipv6/conf/all/forwarding"] = "0";
+  for (const char* name : {"conn_reuse_mode", "conntrack"})
+    out.sysctls[std::string("net/ipv4/vs/") + name] = "1";
+  out.sysctls["net/ipv4/vs/drop_entry"] = "0";
+  out.sysctls["net/ipv4/vs/sync_ports"] = "1";
+  out.sysctls["net/ipv4/vs/sync_threshold"] = "3 50";
+  out.ipvs_node.timeouts = {.tcp = 900, .tcp_fin = 120, .udp = 300};
+  out.sysctls["net/mptcp/checksum_enabled"] = "0";
+  out.sysctls["net/mptcp/add_addr_timeout"] = "120";
+  out.sysctls["net/mptcp/stale_loss_cnt"] = "4";
   out.sysctls["net/mptcp/enabled"] = "1";
   out.sysctls["net/mptcp/allow_join_initial_addr_port"] = "1";
   out.ipvs[{ip("198.51.100.1"), L4::udp, Port{53}}] = {

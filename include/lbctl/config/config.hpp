@@ -14,6 +14,7 @@
 #include "lbctl/model/ipvs.hpp"
 #include "lbctl/model/leaving.hpp"
 #include "lbctl/model/mptcp.hpp"
+#include "lbctl/model/node_state.hpp"
 #include "lbctl/model/xdp.hpp"
 
 namespace lbctl::config {
@@ -46,6 +47,8 @@ struct Director {
   std::string interface;                       ///< towards the real servers
   std::vector<std::string> client_interfaces;  ///< never empty: left out means `interface`
   VipOn vip_on = VipOn::interface;
+  /// The connection sync daemons that it runs; empty without IpvsSettings::sync.
+  std::set<model::SyncRole> sync;
   Position at;
 };
 
@@ -141,13 +144,32 @@ struct Service {
   }
 };
 
+/// What all sync daemons of the cluster have in common.
+struct SyncSettings {
+  std::string interface;         ///< empty: that of the director
+  std::uint8_t id = 0;           ///< 0: a backup takes what every master sends
+  std::uint16_t max_length = 0;  ///< 0: left out
+  model::IpAddress group;        ///< multicast
+  model::Port port{8848};
+  std::uint8_t ttl = 1;
+};
+
+/// [ipvs]: what each director sets once.
+struct IpvsSettings {
+  model::IpvsTimeouts timeouts;
+  std::optional<SyncSettings> sync;
+  model::SysctlState sysctls;  ///< by path
+};
+
 struct Config {
   Cluster cluster;
   std::map<std::string, Director> directors;
   std::map<std::string, Server> servers;
   std::map<std::string, Service> services;
   std::optional<model::MptcpLimits> mptcp_limits;  ///< nothing: the nodes keep what they have
-  model::Patience drain;                           ///< with what the file no longer wants
+  model::SysctlState mptcp_sysctls;                ///< by path
+  IpvsSettings ipvs;
+  model::Patience drain;  ///< with what the file no longer wants
 
   /// What the errors of a wrong --node list: "dir1, dir2, rs1", directors first.
   std::vector<std::string> node_names() const;

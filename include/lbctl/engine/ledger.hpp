@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "lbctl/base/result.hpp"
 #include "lbctl/model/leaving.hpp"
@@ -21,6 +22,11 @@ struct Ledger {
   std::set<model::EndpointKey> endpoints;
   model::SysctlState sysctls;                ///< values found before lbctl set its own
   std::optional<model::MptcpLimits> limits;  ///< likewise
+  model::IpvsTimeouts timeouts;              ///< likewise; 0 for those that lbctl did not change
+  /// Sync daemons by what they were started with, which tells them from others of that role.
+  std::set<std::pair<model::SyncRole, model::SyncDaemon>> daemons;
+  std::set<std::string> tunnels;  ///< devices by name
+  std::set<model::FouKey> fou;
   bool nft = false;        ///< a table of ours may be there: look, even if the file wants none
   bool xdp = false;        ///< likewise for pinned programs and tables
   model::Leaving leaving;  ///< what is on its way out, and until when

@@ -9,8 +9,10 @@
 
 #include "lbctl/model/address.hpp"
 #include "lbctl/model/ipvs.hpp"
+#include "lbctl/model/ipvs_node.hpp"
 #include "lbctl/model/mptcp.hpp"
 #include "lbctl/model/nft.hpp"
+#include "lbctl/model/tunnel.hpp"
 #include "lbctl/model/xdp.hpp"
 
 namespace lbctl::model {
@@ -41,21 +43,31 @@ struct AddressSettings {
 using SysctlState = std::map<std::string, std::string>;
 /// As sysctl(8) writes it: slashes become dots and dots slashes.
 std::string sysctl_name(const std::string& path);
+/// The first Linux that has it, such as "6.2", where that is later than 6.1; else empty.
+std::string_view sysctl_since(std::string_view path);
+/// The same setting? The kernel itself changes some values within one setting.
+bool sysctl_equal(std::string_view path, std::string_view a, std::string_view b);
+/// A kernel without that sysctl behaves as one in which it has this value.
+bool sysctl_absent_is(std::string_view path, std::string_view value);
 
 struct NodeState {
   SysctlState sysctls;
   IpvsState ipvs;
+  IpvsNode ipvs_node;
   NftState nft;
   std::map<AddressKey, AddressSettings> addresses;
   MptcpState mptcp;
   XdpState xdp;
+  TunnelState tunnels;
   friend bool operator==(const NodeState&, const NodeState&) = default;
 };
 
 /// What has to be read from the kernel: a node without directors' work must not load ip_vs.
 struct Scope {
   std::set<std::string> sysctls;  ///< paths
-  bool ipvs = false, nft = false, addresses = true, mptcp = false, xdp = false;
+  bool ipvs = false, nft = false, addresses = true, mptcp = false, xdp = false, tunnels = false;
+  /// With `ipvs`: also timeouts and sync daemons.
+  bool ipvs_node = false;
   std::set<IpAddress> sockets;  ///< local addresses whose TCP sockets are to be counted
 };
 

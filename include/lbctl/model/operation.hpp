@@ -44,6 +44,19 @@ struct RemoveDestination {
   DestinationKey key;
 };
 
+/// Fields that are 0 stay as they are.
+struct SetIpvsTimeouts {
+  IpvsTimeouts from, to;
+};
+struct StartSync {
+  SyncRole role{};
+  SyncDaemon daemon;
+};
+struct StopSync {
+  SyncRole role{};
+  SyncDaemon daemon;  ///< as it runs
+};
+
 struct CreateForward {
   SignalForward forward;  ///< a plan adds its addresses after it, by SetSignal in the same run
   bool replaces = false;  ///< what stands goes in the same transaction
@@ -66,6 +79,28 @@ struct AddAddress {
 };
 struct RemoveAddress {
   AddressKey key;
+};
+
+struct AddTunnel {
+  std::string name;
+  TunnelDevice device;
+};
+/// Up and rp_filter of a device that stands.
+struct SetTunnel {
+  std::string name;
+  TunnelDevice from, to;
+};
+struct RemoveTunnel {
+  std::string name;
+  TunnelDevice device;
+};
+struct AddFou {
+  FouKey key;
+  FouPort port;
+};
+struct RemoveFou {
+  FouKey key;
+  FouPort port;
 };
 
 struct AddEndpoint {
@@ -106,13 +141,15 @@ struct DetachXdp {
   std::string device;
 };
 
-using Action = std::variant<SetSysctl, AddService, EditService, RemoveService, AddDestination,
-                            EditDestination, RemoveDestination, CreateForward, RemoveForward,
-                            SetSignal, RemoveSignal, AddAddress, RemoveAddress, AddEndpoint,
-                            RemoveEndpoint, SetMptcpLimits, SetSteeredService, RemoveSteeredService,
-                            SetSteerTarget, RemoveSteerTarget, AttachXdp, DetachXdp>;
+using Action =
+    std::variant<SetSysctl, AddService, EditService, RemoveService, AddDestination, EditDestination,
+                 RemoveDestination, SetIpvsTimeouts, StartSync, StopSync, AddTunnel, SetTunnel,
+                 RemoveTunnel, AddFou, RemoveFou, CreateForward, RemoveForward, SetSignal,
+                 RemoveSignal, AddAddress, RemoveAddress, AddEndpoint, RemoveEndpoint,
+                 SetMptcpLimits, SetSteeredService, RemoveSteeredService, SetSteerTarget,
+                 RemoveSteerTarget, AttachXdp, DetachXdp>;
 
-enum class Subsystem : std::uint8_t { sysctl, ipvs, nft, rtnl, mptcp, xdp };
+enum class Subsystem : std::uint8_t { sysctl, ipvs, nft, rtnl, mptcp, xdp, tunnel };
 std::string_view name(Subsystem subsystem);
 Subsystem subsystem_of(const Action& action);
 
@@ -121,10 +158,12 @@ Subsystem subsystem_of(const Action& action);
 /// opposite order, so that add always comes before remove. Between them weights go to 0: by then
 /// the others of the service stand.
 enum class Phase : std::uint8_t {
+  stop_sync,  ///< daemons that start again with other settings; some sysctls count only then
   set_sysctl,
   add_ipvs,
   add_nft,
   fill_steering,
+  add_tunnel,
   add_address,
   add_endpoint,
   attach_xdp,
@@ -132,6 +171,7 @@ enum class Phase : std::uint8_t {
   detach_xdp,
   remove_endpoint,
   remove_address,
+  remove_tunnel,
   empty_steering,
   remove_nft,
   remove_ipvs,

@@ -13,6 +13,7 @@ namespace lbctl::plan {
 struct Before {
   model::SysctlState sysctls;
   std::optional<model::MptcpLimits> limits;
+  model::IpvsTimeouts timeouts = {};  ///< 0 for those that lbctl did not change
 };
 
 /// The operations that turn `have` (what is in the kernel and lbctl's) into `want`, in the order

@@ -41,6 +41,10 @@ std::string describe(const model::CidScheme& scheme);
 std::string describe(const model::SteerTarget& target);
 std::string describe(const model::ForwardTarget& target);
 std::string describe(const model::MptcpLimits& limits);
+std::string describe(const model::IpvsTimeouts& timeouts);
+std::string describe(const model::SyncDaemon& daemon);
+std::string describe(const model::TunnelDevice& device);
+std::string describe(const model::FouPort& port);
 std::string describe(const model::SignalForward& forward);  ///< without its addresses
 std::string describe(const model::XdpAttachment& attachment);
 

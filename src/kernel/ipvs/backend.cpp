@@ -21,6 +21,9 @@ class Ipvs final : public Backend {
     if (auto ok = find_family(); !ok) return ok;
     auto read = read_all(out);
     if (!read) return fail(explain_family(std::move(read.error())).during("read IPVS"));
+    if (scope.ipvs_node)
+      if (auto node = read_node(out.state.ipvs_node); !node)
+        return fail(std::move(node.error()).during("read IPVS"));
     return {};
   }
 
@@ -54,6 +57,28 @@ class Ipvs final : public Backend {
       if (auto ok = read_destinations(key, service, out.ipvs_counters); !ok)
         return fail(std::move(ok.error()).during(key.text()));
     return {};
+  }
+
+  Result<> read_node(model::IpvsNode& out) {
+    auto request = encode_get_timeouts();
+    if (!request) return fail(std::move(request.error()));
+    auto read = socket_.single(family_, *request, [&](const nlmsghdr& message) -> Result<> {
+      auto timeouts = decode_timeouts(message);
+      if (!timeouts) return fail(std::move(timeouts.error()));
+      out.timeouts = *timeouts;
+      return {};
+    });
+    if (!read) return read;
+    request = encode_list_daemons();
+    if (!request) return fail(std::move(request.error()));
+    return socket_.dump(family_, *request,
+                        {.start = [&] { out.daemons.clear(); },
+                         .message = [&](const nlmsghdr& message) -> Result<> {
+                           auto entry = decode_daemon(message);
+                           if (!entry) return fail(std::move(entry.error()));
+                           out.daemons.insert_or_assign(entry->role, std::move(entry->daemon));
+                           return {};
+                         }});
   }
 
   Result<> read_services(model::IpvsState& out) {

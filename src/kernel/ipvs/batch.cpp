@@ -16,7 +16,8 @@ struct Overloaded : F... {
 
 bool removes(const model::Action& action) {
   return std::holds_alternative<model::RemoveService>(action) ||
-         std::holds_alternative<model::RemoveDestination>(action);
+         std::holds_alternative<model::RemoveDestination>(action) ||
+         std::holds_alternative<model::StopSync>(action);
 }
 
 bool takes_away(const model::Action& action) {
@@ -64,6 +65,23 @@ std::string destination_hint(const model::DestinationKey& key, const genl::Verdi
   }
 }
 
+std::string sync_hint(const model::StartSync& start, const genl::Verdict& verdict) {
+  switch (verdict.sys) {
+    case EEXIST:
+      return "another program started one meanwhile: run again";
+    case ENODEV:
+      return fmt::format("is there a device {} (ip link), and does it carry multicast?",
+                         start.daemon.device);
+    case EINVAL:
+      return "sync does not go with destinations of another family than their service";
+    case EADDRNOTAVAIL:
+      return fmt::format("the device {} needs an address of the group's family, and must be up",
+                         start.daemon.device);
+    default:
+      return "";
+  }
+}
+
 std::string hint(const model::Action& action, const genl::Verdict& verdict) {
   if (verdict.sys == EPERM) return "needs the capability CAP_NET_ADMIN: run as root";
   return std::visit(
@@ -75,6 +93,7 @@ std::string hint(const model::Action& action, const genl::Verdict& verdict) {
                  },
                  [&](const model::AddDestination& a) { return destination_hint(a.key, verdict); },
                  [&](const model::EditDestination& a) { return destination_hint(a.key, verdict); },
+                 [&](const model::StartSync& a) { return sync_hint(a, verdict); },
                  [](const auto&) { return std::string(); }},
       action);
 }
@@ -110,19 +129,25 @@ std::string describe(const model::Action& action) {
     return fmt::format("{} destination {} {} {}", verb, key.text(), where, service.text());
   };
   return std::visit(
-      Overloaded{[](const model::AddService& a) { return "add service " + a.key.text(); },
-                 [](const model::EditService& a) { return "edit service " + a.key.text(); },
-                 [](const model::RemoveService& a) { return "remove service " + a.key.text(); },
-                 [&](const model::AddDestination& a) {
-                   return destination("add", "to", a.key, a.service);
-                 },
-                 [&](const model::EditDestination& a) {
-                   return destination("edit", "of", a.key, a.service);
-                 },
-                 [&](const model::RemoveDestination& a) {
-                   return destination("remove", "from", a.key, a.service);
-                 },
-                 [](const auto&) { return std::string("operation"); }},
+      Overloaded{
+          [](const model::AddService& a) { return "add service " + a.key.text(); },
+          [](const model::EditService& a) { return "edit service " + a.key.text(); },
+          [](const model::RemoveService& a) { return "remove service " + a.key.text(); },
+          [&](const model::AddDestination& a) {
+            return destination("add", "to", a.key, a.service);
+          },
+          [&](const model::EditDestination& a) {
+            return destination("edit", "of", a.key, a.service);
+          },
+          [&](const model::RemoveDestination& a) {
+            return destination("remove", "from", a.key, a.service);
+          },
+          [](const model::SetIpvsTimeouts&) { return std::string("set the timeouts"); },
+          [](const model::StartSync& a) {
+            return fmt::format("start sync daemon {} dev {}", name(a.role), a.daemon.device);
+          },
+          [](const model::StopSync& a) { return fmt::format("stop sync daemon {}", name(a.role)); },
+          [](const auto&) { return std::string("operation"); }},
       action);
 }
 

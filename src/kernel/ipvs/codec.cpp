@@ -149,6 +149,9 @@ struct Encode {
   Out operator()(const model::RemoveDestination& a) const {
     return destination_request(IPVS_CMD_DEL_DEST, a.service, a.key, nullptr);
   }
+  Out operator()(const model::SetIpvsTimeouts& a) const { return encode_node(a); }
+  Out operator()(const model::StartSync& a) const { return encode_node(a); }
+  Out operator()(const model::StopSync& a) const { return encode_node(a); }
   Out operator()(const auto&) const {
     return fail(Errc::invalid, "this is not an operation on IPVS");
   }
@@ -209,6 +212,8 @@ Result<model::Tunnel> decode_tunnel(const Attributes& destination) {
   return out;
 }
 
+}  // namespace
+
 Result<Attributes> decode_entry(const nlmsghdr& message, std::uint8_t command, int type) {
   if (genl::command_of(message) != command)
     return fail(Errc::invalid, "IPVS answered with another message than was asked for");
@@ -216,8 +221,6 @@ Result<Attributes> decode_entry(const nlmsghdr& message, std::uint8_t command, i
   if (!attributes) return attributes;
   return attributes->nested(type);
 }
-
-}  // namespace
 
 Result<genl::Message> encode(const model::Action& action) {
   return std::visit(Encode{}, action);

@@ -13,6 +13,21 @@ namespace lbctl::kernel::ipvs {
 /// The change that an IPVS action asks for; Errc::invalid for actions of other subsystems and
 /// values that do not fit.
 Result<genl::Message> encode(const model::Action& action);
+/// Its part for what IPVS holds once (codec_node.cpp).
+Result<genl::Message> encode_node(const model::SetIpvsTimeouts& action);
+Result<genl::Message> encode_node(const model::StartSync& action);
+Result<genl::Message> encode_node(const model::StopSync& action);
+/// An answer's nest of that type; Errc::invalid if it is another command's.
+Result<genl::Attributes> decode_entry(const nlmsghdr& message, std::uint8_t command, int type);
+
+Result<genl::Message> encode_get_timeouts();
+Result<model::IpvsTimeouts> decode_timeouts(const nlmsghdr& message);
+Result<genl::Message> encode_list_daemons();
+struct DaemonEntry {
+  model::SyncRole role{};
+  model::SyncDaemon daemon;
+};
+Result<DaemonEntry> decode_daemon(const nlmsghdr& message);
 
 Result<genl::Message> encode_list_services();
 Result<genl::Message> encode_list_destinations(const model::ServiceKey& service);

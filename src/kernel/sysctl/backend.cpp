@@ -13,6 +13,10 @@ namespace lbctl::kernel {
 namespace {
 
 Error failed(int sys, const std::string& path, std::string_view verb) {
+  // The file is there, the value is not.
+  if (sys == ENOENT && path == "net/mptcp/scheduler" && verb.starts_with("set"))
+    return Error(Errc::invalid, fmt::format("sysctl {}: {}", model::sysctl_name(path), verb), sys)
+        .with_hint("no such scheduler is loaded: sysctl net.mptcp.available_schedulers");
   if (sys == ENOENT || sys == ENOTDIR) return sysctl::missing(path);
   const std::string what = fmt::format("sysctl {}: {}", model::sysctl_name(path), verb);
   if (sys == EINVAL || sys == ERANGE || sys == EISDIR) return Error(Errc::invalid, what, sys);

@@ -47,6 +47,7 @@ TEST_CASE("forward: under masquerade every port goes to the server's, with its l
   CHECK(got.sysctls == SysctlState{{"net/ipv4/conf/all/send_redirects", "0"},
                                    {"net/ipv4/conf/eth0/forwarding", "1"},
                                    {"net/ipv4/conf/eth0/send_redirects", "0"},
+                                   {"net/ipv4/vs/conn_reuse_mode", "1"},
                                    {"net/ipv4/vs/expire_nodest_conn", "1"},
                                    {"net/ipv6/conf/all/forwarding", "1"}});
 }
@@ -85,7 +86,9 @@ servers = ["rs1"]
         Tunnel{TunnelType::gue, Port{9}, TunnelChecksum::remote});
   CHECK(tunnel("tunnel = { type = \"gre\", checksum = \"full\" }").tunnel ==
         Tunnel{TunnelType::gre, Port{}, TunnelChecksum::full});
-  CHECK(state_of(text).sysctls == SysctlState{{"net/ipv4/vs/expire_nodest_conn", "1"}});
+  CHECK(state_of(text).sysctls == SysctlState{{"net/ipv4/vs/conn_reuse_mode", "1"},
+                                              {"net/ipv4/vs/conntrack", "0"},
+                                              {"net/ipv4/vs/expire_nodest_conn", "1"}});
   const NodeState server = state_of(text, "rs1");
   CHECK(server.addresses.contains({"lo", ip("192.0.2.100"), 32}));
   CHECK(server.sysctls.contains("net/ipv4/conf/all/arp_ignore"));

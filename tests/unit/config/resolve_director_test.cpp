@@ -22,6 +22,11 @@ Destination weighing(std::uint16_t weight) {
   return {Weight{weight}, Forward::route, 0, 0};
 }
 
+/// What lbctl sets by itself on a director with services of direct routing.
+const SysctlState own_sysctls = {{"net/ipv4/vs/conn_reuse_mode", "1"},
+                                 {"net/ipv4/vs/conntrack", "0"},
+                                 {"net/ipv4/vs/expire_nodest_conn", "1"}};
+
 constexpr AddressSettings announced{rtnl_protocol, true};
 constexpr AddressSettings silent{rtnl_protocol, false};
 
@@ -36,7 +41,7 @@ protocols = ["tcp"]
 servers = { rs1 = 3, rs2 = 0 }
 )"));
   NodeState want;
-  want.sysctls = {{"net/ipv4/vs/expire_nodest_conn", "1"}};
+  want.sysctls = own_sysctls;
   VirtualService web;
   web.scheduler = "wlc";
   web.persistence_prefix = 32;
@@ -62,8 +67,8 @@ servers = { rs1 = 10, rs2 = 20 }
 quic = { cid = { scheme = "quic-lb" } }
 )"));
   NodeState want;
-  want.sysctls = {{"net/ipv4/vs/expire_nodest_conn", "1"},
-                  {"net/ipv4/vs/expire_quiescent_template", "1"}};
+  want.sysctls = own_sysctls;
+  want.sysctls["net/ipv4/vs/expire_quiescent_template"] = "1";
   VirtualService v4;
   v4.scheduler = "mh";
   v4.flags = {true, false, true, true, false};
@@ -114,7 +119,7 @@ protocols = ["mptcp"]
 mptcp = { join_only = false }
 )");
   NodeState want;
-  want.sysctls = {{"net/ipv4/vs/expire_nodest_conn", "1"}};
+  want.sysctls = own_sysctls;
   for (const std::uint16_t port : {std::uint16_t{80}, std::uint16_t{443}}) {
     VirtualService web;
     web.persistence_prefix = 128;

@@ -27,6 +27,8 @@ inline void check_state(const model::NodeState& got, const model::NodeState& wan
   check_addresses(got.addresses, want.addresses);
   CHECK(got.mptcp == want.mptcp);
   CHECK(got.xdp == want.xdp);
+  CHECK(got.ipvs_node == want.ipvs_node);
+  CHECK(got.tunnels == want.tunnels);
   CHECK(got == want);
 }
 

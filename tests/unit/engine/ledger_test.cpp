@@ -13,6 +13,17 @@ TEST_CASE("ledger: what is written is what is read") {
   ledger.endpoints.insert({*IpAddress::parse("192.0.2.111"), Port{0}});
   ledger.sysctls = {{"net/ipv4/conf/all/arp_ignore", "0"}};
   ledger.limits = MptcpLimits{2, 0};
+  ledger.timeouts = {.tcp = 900, .tcp_fin = 0, .udp = 300};
+  for (const SyncRole role : {SyncRole::master, SyncRole::backup})
+    ledger.daemons.insert({role,
+                           {.device = "eth0",
+                            .id = 255,
+                            .max_length = 1472,
+                            .group = *IpAddress::parse("ff02::81"),
+                            .port = Port{8848},
+                            .ttl = 3}});
+  ledger.tunnels = {"lbctl-ipip", "lbctl-gre"};
+  ledger.fou = {{Family::v4, Port{6080}}, {Family::v6, Port{6080}}};
   ledger.nft = true;
   const ServiceKey web{*IpAddress::parse("192.0.2.100"), L4::udp, Port{443}};
   const DestinationKey rs1{*IpAddress::parse("192.0.2.11"), Port{443}};
