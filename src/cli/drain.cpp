@@ -108,7 +108,8 @@ bool belongs(const model::ServiceKey& key, const config::Service& service) {
   const auto has = [](const auto& all, const auto& one) {
     return std::ranges::find(all, one) != all.end();
   };
-  return has(service.vips, key.address) && has(service.ports, key.port) &&
+  if (service.fwmark != 0) return key.fwmark == service.fwmark;
+  return key.fwmark == 0 && has(service.vips, key.address) && has(service.ports, key.port) &&
          std::ranges::any_of(service.protocols, [&](config::Protocol protocol) {
            return config::layer4(protocol) == key.protocol;
          });

@@ -47,6 +47,13 @@ void signals(std::string& out, const NftState& nft) {
     section.line(fmt::format("{} -> {}", signal.text(), plan::describe(target)));
 }
 
+void marks(std::string& out, const NftState& nft) {
+  if (!nft.marks) return;
+  Section section(out, fmt::format("firewall marks{}", nft.marks_intact ? "" : " (damaged)"));
+  for (const auto& [key, mark] : *nft.marks)
+    section.line(fmt::format("{} -> {}", key.text(), mark));
+}
+
 /// Each figure with its name in JSON.
 std::vector<std::pair<const char*, std::uint64_t>> figures(const kernel::XdpCounters& c) {
   return {{"steered", c.steered},        {"local", c.local},
@@ -199,9 +206,23 @@ Json signals_json(const NftState& nft) {
            {"intact", nft.intact}};
   out["addresses"] = Json::array();
   for (const auto& [signal, target] : nft.forward->addresses)
-    out["addresses"].push_back({{"signal", signal.text()},
+    out["addresses"].push_back({{"signal", signal.address.text()},
+                                {"port", number(signal.port)},
                                 {"server", target.server.text()},
                                 {"join_only", target.join_only}});
+  return out;
+}
+
+Json marks_json(const NftState& nft) {
+  if (!nft.marks) return nullptr;
+  Json out{{"intact", nft.marks_intact}};
+  out["marks"] = Json::array();
+  for (const auto& [key, mark] : *nft.marks)
+    out["marks"].push_back({{"address", key.address.text()},
+                            {"protocol", name(key.protocol)},
+                            {"first_port", number(key.ports.first)},
+                            {"last_port", number(key.ports.last)},
+                            {"fwmark", mark}});
   return out;
 }
 
@@ -249,6 +270,7 @@ std::string status_text(const engine::Preview& preview,
   std::string out;
   const NodeState& ours = preview.split.ours;
   services(out, ours.ipvs, preview.observed.ipvs_counters);
+  marks(out, ours.nft);
   signals(out, ours.nft);
   Section addresses(out, "addresses");
   for (const auto& [key, settings] : ours.addresses)
@@ -278,6 +300,7 @@ Json status_json(const engine::Preview& preview, const std::optional<kernel::Xdp
   out["result"] = preview.plan.operations.empty() ? "matches" : "differs";
   out["services"] = services_json(ours.ipvs, preview.observed.ipvs_counters);
   out["signal_addresses"] = signals_json(ours.nft);
+  out["firewall_marks"] = marks_json(ours.nft);
   out["addresses"] = Json::array();
   for (const auto& [key, settings] : ours.addresses)
     out["addresses"].push_back(

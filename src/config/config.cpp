@@ -23,6 +23,17 @@ bool Service::has_vip_of(model::Family family) const {
   return std::ranges::find(vips, family, &model::IpAddress::family) != vips.end();
 }
 
+std::vector<model::PortRange> Service::all_ranges() const {
+  std::vector<model::PortRange> out = ranges;
+  for (const model::Port port : ports)
+    out.push_back({port, port});
+  return out;
+}
+
+model::EndpointKey Service::join_port(const Server& server, const model::IpAddress& vip) const {
+  return {vip, model::Port{static_cast<std::uint16_t>(mptcp.port_base + number(server.id))}};
+}
+
 std::vector<std::string> Config::node_names() const {
   std::vector<std::string> out;
   out.reserve(directors.size() + servers.size());

@@ -73,6 +73,8 @@ using Names = std::set<std::string>;
 
 void decode_mptcp(const Member& entry, Draft& out, Report& report);
 DraftIpvs decode_ipvs(const Node& table, Report& report);
+/// `ports`: single ports, ranges, or "all".
+void decode_ports(const Node& table, DraftService& out, Report& report);
 DraftDirector decode_director(const Member& entry, Report& report);
 DraftServer decode_server(const Member& entry, Report& report);
 /// How its packets travel, and the limits of its servers.

@@ -23,11 +23,6 @@ namespace {
 
 constexpr std::uint8_t longest_cid = 20;  // RFC 9000, 17.2
 
-std::optional<std::uint16_t> decode_port(const Node& node, Report& report) {
-  const auto port = decode_number(node, "port", port_range, report);
-  return port ? std::optional(static_cast<std::uint16_t>(*port)) : std::nullopt;
-}
-
 bool names_server(const Names& servers, const std::string& name, Span at, Report& report) {
   if (servers.contains(name)) return true;
   if (report.partial()) return false;  // it may stand in what could not be read
@@ -142,9 +137,11 @@ DraftService decode_service(const Names& servers, const Member& entry, Report& r
   out.at = entry.key_at;
   check_name(entry.key, entry.key_at, "service", report);
   out.vips = decode_addresses(table, entry.key_at, "vip", report);
-  out.ports =
-      decode_list<std::uint16_t>(table, entry.key_at, "ports", Kind::integer, report,
-                                 [&](const Node& node) { return decode_port(node, report); });
+  decode_ports(table, out, report);
+  if (const Member* found = member(table, "fwmark", Kind::integer)) {
+    if (const auto mark = decode_number(found->value, "fwmark", fwmark_range, report))
+      out.fwmark = {static_cast<std::uint32_t>(*mark), found->value.at};
+  }
   out.protocols = decode_list<Protocol>(
       table, entry.key_at, "protocols", Kind::text, report, [&](const Node& node) {
         return one_of(node, "protocol",

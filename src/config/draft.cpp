@@ -102,6 +102,8 @@ Service to_service(const DraftService& draft, const Source& source) {
   out.vips = values(draft.vips);
   for (const auto& port : draft.ports.items)
     out.ports.push_back(model::Port{port.value});
+  out.ranges = values(draft.ranges);
+  out.fwmark = draft.fwmark ? draft.fwmark->value : 0;
   for (const auto& protocol : draft.protocols.items)
     out.protocols.insert(protocol.value);
   out.scheduler = draft.scheduler.value;

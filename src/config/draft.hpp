@@ -76,6 +76,7 @@ struct DraftService {
   Span at;
   DraftList<model::IpAddress> vips;
   DraftList<std::uint16_t> ports;
+  DraftList<model::PortRange> ranges;  ///< of the same key: all that is no single port
   DraftList<Protocol> protocols;
   Spanned<std::string> scheduler{"wlc", {}};
   DraftList<std::string> flags;
@@ -90,6 +91,7 @@ struct DraftService {
   std::optional<Spanned<std::uint16_t>> server_port;
   DraftLimits limits;
   DraftList<DraftUse> servers;
+  std::optional<Spanned<std::uint32_t>> fwmark;
   std::optional<Span> mptcp;  ///< its table
   std::optional<Span> quic;
   Spanned<bool> join_only{true, {}};

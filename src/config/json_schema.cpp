@@ -21,6 +21,8 @@ std::string_view name(Shape shape) {
       return "whole";
     case Shape::wholes:
       return "wholes";
+    case Shape::ports:
+      return "ports";
     case Shape::boolean:
       return "boolean";
     case Shape::duration:
@@ -83,6 +85,11 @@ Json value(const KeySpec& spec, Place place) {
       return whole(spec);
     case Shape::wholes:
       return list(whole(spec));
+    case Shape::ports: {
+      Json range{{"type", "string"}, {"pattern", "^[0-9]+-[0-9]+$"}};
+      Json all{{"const", "all"}};
+      return {{"oneOf", {list({{"oneOf", {whole(spec), std::move(range)}}}), std::move(all)}}};
+    }
     case Shape::boolean:
       return {{"type", "boolean"}};
     case Shape::duration:

@@ -20,11 +20,13 @@ const model::DrainIntent* find_drain(std::span<const model::DrainIntent> drains,
 }
 
 void add_destinations(Desired& out, const Config& config, const Service& service,
-                      const model::ServiceKey& key, std::span<const model::DrainIntent> drains) {
+                      const model::ServiceKey& key, bool udp,
+                      std::span<const model::DrainIntent> drains) {
   model::VirtualService& virtual_service = out.state.ipvs[key];
   for (const auto& [name, use] : service.servers) {
     const auto address = config.servers.at(name).address_of(key.address.family());
     if (!address) continue;  // refused when the file was read
+    // By mark it is 0: the port stays as it is.
     const model::DestinationKey to{*address, service.server_port(use, key.port)};
     if (const model::DrainIntent* intent = find_drain(drains, name, service.name)) {
       const bool udp = key.protocol == model::L4::udp;
@@ -37,27 +39,44 @@ void add_destinations(Desired& out, const Config& config, const Service& service
   }
 }
 
+void add_service(Desired& out, const Config& config, const Service& service,
+                 const model::ServiceKey& key, std::span<const model::DrainIntent> drains) {
+  model::VirtualService virtual_service;
+  virtual_service.scheduler = service.scheduler;
+  virtual_service.flags = service.flags;
+  virtual_service.persistence_timeout = service.persistence_timeout;
+  virtual_service.persistence_prefix = key.address.full_prefix();
+  if (service.flags.persistent)
+    virtual_service.persistence_prefix =
+        key.address.is_v4() ? service.persistence_prefix_v4 : service.persistence_prefix_v6;
+  // The kernel takes the flag for TCP, too, and does nothing with it.
+  if (!udp) virtual_service.flags.one_packet = false;
+  out.state.ipvs[key] = std::move(virtual_service);
+  add_destinations(out, config, service, key, drains);
+}
+
+/// One virtual service for each family, and the mark for what belongs to it.
+void add_marked(Desired& out, const Config& config, const Service& service,
+                std::span<const model::DrainIntent> drains) {
+  model::Marks& marks = out.state.nft.marks ? *out.state.nft.marks : out.state.nft.marks.emplace();
+  for (const IpAddress& vip : service.vips)
+    for (const Protocol protocol : service.protocols)
+      for (const model::PortRange& ports : service.all_ranges())
+        marks[{vip, layer4(protocol), ports}] = service.fwmark;
+  const bool udp = service.has(Protocol::udp) || service.has(Protocol::quic);
+  for (const model::Family family : {model::Family::v4, model::Family::v6})
+    if (service.has_vip_of(family))
+      add_service(out, config, service, model::fwmark_service(service.fwmark, family), udp, drains);
+}
+
 void add_services(Desired& out, const Config& config, const Service& service,
                   std::span<const model::DrainIntent> drains) {
-  for (const IpAddress& vip : service.vips) {
-    for (const model::Port port : service.ports) {
-      for (const Protocol protocol : service.protocols) {
-        model::VirtualService virtual_service;
-        virtual_service.scheduler = service.scheduler;
-        virtual_service.flags = service.flags;
-        virtual_service.persistence_timeout = service.persistence_timeout;
-        virtual_service.persistence_prefix = vip.full_prefix();
-        if (service.flags.persistent)
-          virtual_service.persistence_prefix =
-              vip.is_v4() ? service.persistence_prefix_v4 : service.persistence_prefix_v6;
-        // The kernel takes the flag for TCP, too, and does nothing with it.
-        if (layer4(protocol) == model::L4::tcp) virtual_service.flags.one_packet = false;
-        const model::ServiceKey key{vip, layer4(protocol), port};
-        out.state.ipvs[key] = std::move(virtual_service);
-        add_destinations(out, config, service, key, drains);
-      }
-    }
-  }
+  if (service.fwmark != 0) return add_marked(out, config, service, drains);
+  for (const IpAddress& vip : service.vips)
+    for (const model::Port port : service.ports)
+      for (const Protocol protocol : service.protocols)
+        add_service(out, config, service, {vip, layer4(protocol), port},
+                    layer4(protocol) == model::L4::udp, drains);
 }
 
 /// Under masquerade servers answer through the director: it is their router.
@@ -80,15 +99,15 @@ void add_routing(model::NodeState& state, const Config& config, const Director& 
 }
 
 /// The signal addresses of every server that some mptcp service uses.
-std::map<IpAddress, model::ForwardTarget> signal_targets(const Config& config) {
-  std::map<IpAddress, model::ForwardTarget> out;
+std::map<model::EndpointKey, model::ForwardTarget> signal_targets(const Config& config) {
+  std::map<model::EndpointKey, model::ForwardTarget> out;
   for (const auto& [service_name, service] : config.services) {
     if (!service.has(Protocol::mptcp)) continue;
     for (const auto& [name, use] : service.servers) {
       const Server& server = config.servers.at(name);
       for (const IpAddress& signal : server.signal) {
         const auto address = server.address_of(signal.family());
-        if (address) out[signal] = {*address, service.mptcp.join_only};
+        if (address) out[{signal, {}}] = {*address, service.mptcp.join_only};
       }
     }
   }
@@ -135,7 +154,7 @@ Desired resolve_director(const Config& config, const Director& director,
 
   auto targets = signal_targets(config);
   for (const auto& [signal, target] : targets)
-    add_where_clients_look(out.state, director, signal);
+    add_where_clients_look(out.state, director, signal.address);
   if (!targets.empty()) {
     const std::set<std::string> clients(director.client_interfaces.begin(),
                                         director.client_interfaces.end());

@@ -25,12 +25,14 @@ void check_ports(const DraftService& service, Report& report) {
     if (!to) return;
     const auto other = std::ranges::find_if(
         service.ports.items, [&](const auto& port) { return port.value != to->value; });
-    if (other == service.ports.items.end()) return;
-    report.error(
-        to->at,
-        fmt::format("{} {}, but clients of service {} come to port {}: {} can't change it", key,
-                    to->value, service.name, other->value, text(service.forward.value)),
-        "forward = \"masquerade\" can, or let the server listen on the service's port");
+    if (other == service.ports.items.end() && service.ranges.items.empty()) return;
+    const std::string theirs = other == service.ports.items.end()
+                                   ? service.ranges.items.front().value.text()
+                                   : fmt::format("port {}", other->value);
+    report.error(to->at,
+                 fmt::format("{} {}, but clients of service {} come to {}: {} can't change it", key,
+                             to->value, service.name, theirs, text(service.forward.value)),
+                 "forward = \"masquerade\" can, or let the server listen on the service's port");
   };
   check("server_port", service.server_port);
   for (const auto& use : service.servers.items)

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "draft.hpp"
+#include "rules_listeners.hpp"
 #include "text.hpp"
 
 namespace lbctl::config {
@@ -131,41 +132,6 @@ void check_weights(const DraftService& service, Report& report) {
     report.warning(service.servers.key, "every weight is 0: new clients are refused");
   }
 }
-
-/// VIP:port:protocol is what the kernel knows a virtual service by.
-class Listeners {
- public:
-  explicit Listeners(Report& report) : report_(report) {}
-
-  void add(const DraftService& service) {
-    for (const auto& vip : service.vips.items) {
-      for (const auto& port : service.ports.items)
-        add(service, vip, port);
-    }
-  }
-
- private:
-  struct Owner {
-    const DraftService* service;
-    Span vip;
-  };
-
-  void add(const DraftService& service, const Spanned<model::IpAddress>& vip,
-           const Spanned<std::uint16_t>& port) {
-    for (const auto& protocol : service.protocols.items) {
-      const model::ServiceKey key{vip.value, layer4(protocol.value), model::Port{port.value}};
-      const auto [owner, is_new] = owners_.emplace(key, Owner{&service, vip.at});
-      // tcp beside mptcp in one service has been reported.
-      if (is_new || owner->second.service == &service) continue;
-      report_.error(vip.at, fmt::format("{} is taken", key.text()),
-                    fmt::format("{}: service {}", report_.place(owner->second.vip),
-                                owner->second.service->name));
-    }
-  }
-
-  Report& report_;
-  std::map<model::ServiceKey, Owner> owners_;
-};
 
 /// What the mptcp services ask of a server: they all share its signal addresses.
 class SignalUse {

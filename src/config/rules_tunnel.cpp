@@ -39,6 +39,18 @@ void agree_on_gre(const Draft& draft, Report& report) {
   }
 }
 
+/// Where the service names that port, alone or in a range.
+std::optional<Span> place_of(const DraftService& service, std::uint16_t port) {
+  const auto& ports = service.ports.items;
+  const auto& ranges = service.ranges.items;
+  const auto alone = std::ranges::find(ports, port, &Spanned<std::uint16_t>::value);
+  if (alone != ports.end()) return alone->at;
+  const model::PortRange here{model::Port{port}, model::Port{port}};
+  const auto range =
+      std::ranges::find_if(ranges, [&](const auto& item) { return item.value.overlaps(here); });
+  return range == ranges.end() ? std::nullopt : std::optional(range->at);
+}
+
 /// The kernel itself takes what comes to the port, on all addresses of the server.
 void keep_gue_port_free(const Draft& draft, Report& report) {
   for (const DraftService& gue : draft.services) {
@@ -46,15 +58,14 @@ void keep_gue_port_free(const Draft& draft, Report& report) {
     const std::uint16_t port = gue.tunnel->port ? gue.tunnel->port->value : default_gue_port;
     for (const DraftService& service : draft.services) {
       if (!service.has(Protocol::udp) && !service.has(Protocol::quic)) continue;
-      const auto taken =
-          std::ranges::find(service.ports.items, port, [](const auto& item) { return item.value; });
+      const std::optional<Span> taken = place_of(service, port);
       const auto shared = std::ranges::find_if(service.servers.items, [&](const auto& use) {
         return std::ranges::any_of(gue.servers.items, [&](const auto& other) {
           return other.value.name == use.value.name;
         });
       });
-      if (taken == service.ports.items.end() || shared == service.servers.items.end()) continue;
-      report.error(taken->at,
+      if (!taken || shared == service.servers.items.end()) continue;
+      report.error(*taken,
                    fmt::format("UDP port {} of server {} is where the tunnel of service {} ends",
                                port, shared->value.name, gue.name),
                    "give the tunnel another port");

@@ -169,7 +169,6 @@ constexpr std::array keys = {
 };
 
 constexpr std::array later = {
-    LaterKey{"services.*.fwmark", "name the VIPs and ports instead"},
     LaterKey{"services.*.sorry_server", "leave it out"},
     LaterKey{"services.*.hysteresis", "it stands in [services.NAME.quorum]"},
     LaterKey{"services.*.mptcp.port_base", "give each server signal addresses of its own"},

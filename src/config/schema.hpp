@@ -16,6 +16,7 @@ enum class Shape : std::uint8_t {
   texts,    ///< a list of texts, not empty
   whole,    ///< a whole number
   wholes,   ///< a list of whole numbers, not empty
+  ports,    ///< a list of whole numbers and of ranges as texts, not empty; or "all"
   boolean,  ///< true or false
   duration,
   texts_or_weights,  ///< a list of names, or a table of name = weight; not empty

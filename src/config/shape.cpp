@@ -105,6 +105,9 @@ class ShapeCheck {
         return list(member, spec, what, Node::Kind::text, "a list of texts");
       case Shape::wholes:
         return list(member, spec, what, Node::Kind::integer, "a list of whole numbers");
+      case Shape::ports:
+        if (!node.is(Node::Kind::text)) ports(member, spec, what);
+        return;
       case Shape::texts_or_weights:
         if (!node.is(Node::Kind::table)) {
           return list(member, spec, what, Node::Kind::text,
@@ -124,6 +127,19 @@ class ShapeCheck {
     for (const Node& item : node.items) {
       if (!item.is(kind))
         wrong(item, fmt::format("each of {}", what.text()), name(kind), example(spec));
+    }
+  }
+
+  /// Single ports and texts, which decode looks into.
+  void ports(const Member& member, const KeySpec& spec, const TableName& what) {
+    const Node& node = member.value;
+    if (!node.is(Node::Kind::list))
+      return wrong(node, what.text(), "a list of ports", example(spec));
+    if (node.items.empty())
+      report_.error(node.at, fmt::format("{} is empty", what.text()), example(spec));
+    for (const Node& item : node.items) {
+      if (!item.is(Node::Kind::integer) && !item.is(Node::Kind::text))
+        wrong(item, fmt::format("each of {}", what.text()), "a port", example(spec));
     }
   }
 

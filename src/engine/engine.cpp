@@ -63,7 +63,7 @@ Goal as_before(const Split& split, const Ledger& ledger, const NodeState& next) 
                 [&](const auto& entry) { return !ledger.sysctls.contains(entry.first); });
   if (!ledger.limits) out.want.mptcp.limits.reset();
   out.want.ipvs_node.timeouts = out.want.ipvs_node.timeouts.only(ledger.timeouts);
-  out.want.nft.intact = true;
+  out.want.nft.intact = out.want.nft.marks_intact = true;
   // A program that was replaced is gone; the new one reads the same tables.
   for (auto& [device, attachment] : out.want.xdp.attachments)
     if (const auto it = next.xdp.attachments.find(device); it != next.xdp.attachments.end())
@@ -193,6 +193,7 @@ void Engine::revert(const Goal& goal, Ledger& claimed, StateDir& state, Report& 
   Leaving more = preview->plan.leaving;
   claimed.leaving.destinations.merge(more.destinations);
   claimed.leaving.addresses.merge(more.addresses);
+  claimed.leaving.marked_vips.merge(more.marked_vips);
   claimed.leaving.steered.merge(more.steered);
   claimed.leaving.server_ids.merge(more.server_ids);
   const auto written = state.write_ledger(claimed);

@@ -67,6 +67,9 @@ ordered_json to_json(const Leaving& leaving) {
   out["addresses"] = to_json(leaving.addresses, [](const IpAddress& address) {
     return ordered_json{{"address", address.text()}};
   });
+  out["marked_vips"] = to_json(leaving.marked_vips, [](const IpAddress& address) {
+    return ordered_json{{"address", address.text()}};
+  });
   out["steered"] = to_json(leaving.steered, [](const SteeredKey& key) {
     return ordered_json{{"address", key.address.text()}, {"port", number(key.port)}};
   });
@@ -86,6 +89,9 @@ Leaving leaving_in(const ordered_json& json) {
         deadline_in(entry), entry.at("until").get<std::uint32_t>(), entry.at("asked").get<bool>()};
   for (const auto& entry : json.at("addresses"))
     out.addresses[address_in(entry)] = deadline_in(entry);
+  if (json.contains("marked_vips"))  // not in an older lbctl's
+    for (const auto& entry : json.at("marked_vips"))
+      out.marked_vips[address_in(entry)] = deadline_in(entry);
   for (const auto& entry : json.at("steered"))
     out.steered[{address_in(entry), port_in(entry)}] = deadline_in(entry);
   for (const auto& entry : json.at("server_ids"))

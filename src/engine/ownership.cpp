@@ -176,7 +176,7 @@ Ledger claim(const Ledger& ledger, const NodeState& want, const NodeState& ours)
     out.tunnels.insert(name);
   for (const auto& [key, port] : want.tunnels.ports)
     out.fou.insert(key);
-  out.nft = out.nft || want.nft.forward.has_value();
+  out.nft = out.nft || want.nft.forward || want.nft.marks;
   out.xdp = out.xdp || !want.xdp.attachments.empty();
   return out;
 }
@@ -192,8 +192,8 @@ void settle(Leaving& leaving, const NodeState& ours) {
   std::set<IpAddress> standing;
   for (const auto& [key, settings] : ours.addresses)
     standing.insert(key.address);
-  std::erase_if(leaving.addresses,
-                [&](const auto& entry) { return !standing.contains(entry.first); });
+  for (auto* addresses : {&leaving.addresses, &leaving.marked_vips})
+    std::erase_if(*addresses, [&](const auto& entry) { return !standing.contains(entry.first); });
   std::erase_if(leaving.steered,
                 [&](const auto& entry) { return !ours.xdp.services.contains(entry.first); });
   std::erase_if(leaving.server_ids,
@@ -233,7 +233,7 @@ Ledger settle(const Ledger& ledger, const NodeState& want, const NodeState& ours
   settle_node(out, want, ours);
   if (out.limits && !want.mptcp.limits && out.limits == ours.mptcp.limits) out.limits.reset();
   settle(out.leaving, ours);
-  out.nft = ours.nft.forward.has_value();
+  out.nft = ours.nft.forward || ours.nft.marks;
   out.xdp =
       !ours.xdp.attachments.empty() || !ours.xdp.services.empty() || !ours.xdp.servers.empty();
   return out;
@@ -252,7 +252,7 @@ Scope scope_of(const NodeState& want, const Ledger& ledger) {
                  return entry.first.starts_with("net/ipv4/vs/");
                });
   scope.tunnels = !want.tunnels.empty() || !ledger.tunnels.empty() || !ledger.fou.empty();
-  scope.nft = want.nft.forward.has_value() || ledger.nft;
+  scope.nft = want.nft.forward || want.nft.marks || ledger.nft;
   scope.mptcp = !want.mptcp.endpoints.empty() || want.mptcp.limits || !ledger.endpoints.empty() ||
                 ledger.limits;
   scope.xdp = !want.xdp.attachments.empty() || ledger.xdp;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "lbctl/model/leaving.hpp"
 
@@ -11,6 +12,13 @@ namespace lbctl::model {
 std::string ServiceKey::text() const {
   if (fwmark != 0) return fmt::format("fwmark {} {}", fwmark, name(address.family()));
   return fmt::format("{} {}", name(protocol), endpoint_text(address, port));
+}
+
+ServiceKey fwmark_service(std::uint32_t fwmark, Family family) {
+  constexpr std::array<std::uint8_t, 16> unspecified{};
+  ServiceKey key{.fwmark = fwmark};
+  if (family == Family::v6) key.address = IpAddress::from_octets(unspecified).value_or(IpAddress());
+  return key;
 }
 
 std::string DestinationId::text() const {

@@ -65,6 +65,10 @@ struct SubsystemOf {
   Subsystem operator()(const RemoveForward&) const { return Subsystem::nft; }
   Subsystem operator()(const SetSignal&) const { return Subsystem::nft; }
   Subsystem operator()(const RemoveSignal&) const { return Subsystem::nft; }
+  Subsystem operator()(const CreateMarks&) const { return Subsystem::nft; }
+  Subsystem operator()(const RemoveMarks&) const { return Subsystem::nft; }
+  Subsystem operator()(const SetMark&) const { return Subsystem::nft; }
+  Subsystem operator()(const RemoveMark&) const { return Subsystem::nft; }
   Subsystem operator()(const AddAddress&) const { return Subsystem::rtnl; }
   Subsystem operator()(const RemoveAddress&) const { return Subsystem::rtnl; }
   Subsystem operator()(const AddEndpoint&) const { return Subsystem::mptcp; }

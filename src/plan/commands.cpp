@@ -205,6 +205,10 @@ struct ToLines {
   Lines operator()(const RemoveForward&) const { return {}; }
   Lines operator()(const SetSignal&) const { return {}; }
   Lines operator()(const RemoveSignal&) const { return {}; }
+  Lines operator()(const CreateMarks&) const { return {}; }
+  Lines operator()(const RemoveMarks&) const { return {}; }
+  Lines operator()(const SetMark&) const { return {}; }
+  Lines operator()(const RemoveMark&) const { return {}; }
   Lines operator()(const SetSteeredService&) const { return {}; }
   Lines operator()(const RemoveSteeredService&) const { return {}; }
   Lines operator()(const SetSteerTarget&) const { return {}; }

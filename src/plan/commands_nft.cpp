@@ -1,7 +1,9 @@
-// The nft operations as nft(8) takes them. The text of the table is that of
-// rules/director-forward.nft, where the reasons stand; a test keeps the two equal.
+// The nft operations as nft(8) takes them. The text of the tables is that of the files in rules/,
+// where the reasons stand; a test keeps the two equal.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "lbctl/plan/commands.hpp"
 
@@ -55,12 +57,12 @@ std::string set_text(const char* what, const std::string& name, std::string_view
   return out + "\t}\n";
 }
 
-std::string address_sets(const std::map<IpAddress, ForwardTarget>& addresses) {
+std::string address_sets(const std::map<EndpointKey, ForwardTarget>& addresses) {
   struct OfFamily {
     std::vector<std::string> signal, join_only;
   } v4, v6;
   for (const auto& [signal, target] : addresses) {
-    OfFamily& family = signal.is_v4() ? v4 : v6;
+    OfFamily& family = signal.address.is_v4() ? v4 : v6;
     family.signal.push_back(fmt::format("{} : {}", signal.text(), target.server.text()));
     if (target.join_only) family.join_only.push_back(signal.text());
   }
@@ -98,8 +100,8 @@ std::string table_text(const SignalForward& forward) {
 /// As the backend does it: a second value for a key is refused, so the old one goes first.
 void set_signal(const SetSignal& a, std::vector<std::string>& out) {
   const auto change = [&](const char* verb, const char* kind, const std::string& element) {
-    out.push_back(
-        fmt::format("{} element {} {} {{ {} }}", verb, table, set_for(kind, a.signal), element));
+    out.push_back(fmt::format("{} element {} {} {{ {} }}", verb, table,
+                              set_for(kind, a.signal.address), element));
   };
   const std::string key = a.signal.text();
   if (!a.from || a.from->server != a.to.server) {
@@ -113,8 +115,8 @@ void set_signal(const SetSignal& a, std::vector<std::string>& out) {
 
 void remove_signal(const RemoveSignal& a, std::vector<std::string>& out) {
   const auto remove = [&](const char* kind) {
-    out.push_back(fmt::format("delete element {} {} {{ {} }}", table, set_for(kind, a.signal),
-                              a.signal.text()));
+    out.push_back(fmt::format("delete element {} {} {{ {} }}", table,
+                              set_for(kind, a.signal.address), a.signal.text()));
   };
   remove("signal");
   if (a.from.join_only) remove("join_only");
@@ -130,6 +132,70 @@ void create(const CreateForward& a, SignalForward whole, std::vector<std::string
     out.push_back(fmt::format("create table {}", table));
   }
   out.push_back(table_text(whole));
+}
+
+constexpr const char* marks_table = "inet lbctl";
+
+struct MarkMap {
+  const char* name;
+  const char* address;  ///< "ip" or "ip6"
+  Family family;
+  L4 protocol;
+};
+constexpr MarkMap mark_maps[] = {
+    {"mark_tcp4", "ip", Family::v4, L4::tcp},
+    {"mark_udp4", "ip", Family::v4, L4::udp},
+    {"mark_tcp6", "ip6", Family::v6, L4::tcp},
+    {"mark_udp6", "ip6", Family::v6, L4::udp},
+};
+
+/// "192.0.2.100 . 8000-8100"
+std::string mark_key(const MarkKey& key) {
+  const std::string ports = key.ports == all_ports ? std::string("0-65535") : key.ports.text();
+  return fmt::format("{} . {}", key.address.text(), ports);
+}
+
+std::string marks_text(const Marks& marks) {
+  std::string out = fmt::format("table {} {{\n", marks_table), rules;
+  for (const MarkMap& map : mark_maps) {
+    std::vector<std::string> elements;
+    for (const auto& [key, mark] : marks)
+      if (key.address.family() == map.family && key.protocol == map.protocol)
+        elements.push_back(fmt::format("{} : {}", mark_key(key), mark));
+    out += set_text("map", map.name,
+                    fmt::format("{}_addr . inet_service : mark\n\t\tflags interval",
+                                map.family == Family::v4 ? "ipv4" : "ipv6"),
+                    elements);
+    rules += fmt::format("\t\tmeta mark set {} daddr . {} dport map @{}\n", map.address,
+                         name(map.protocol), map.name);
+  }
+  return out + fmt::format(
+                   "\tchain marking {{\n\t\ttype filter hook prerouting priority mangle; policy "
+                   "accept;\n{}\t}}\n}}",
+                   rules);
+}
+
+std::string mark_statement(const char* verb, const MarkKey& key, const std::string& value) {
+  const auto* map = std::ranges::find_if(mark_maps, [&](const MarkMap& one) {
+    return one.family == key.address.family() && one.protocol == key.protocol;
+  });
+  return fmt::format("{} element {} {} {{ {}{} }}", verb, marks_table, map->name, mark_key(key),
+                     value);
+}
+
+void create_marks(const CreateMarks& a, const Marks& whole, std::vector<std::string>& out) {
+  if (a.replaces) {
+    out.push_back(fmt::format("add table {}", marks_table));
+    out.push_back(fmt::format("delete table {}", marks_table));
+  } else {
+    out.push_back(fmt::format("create table {}", marks_table));
+  }
+  out.push_back(marks_text(whole));
+}
+
+void set_mark(const SetMark& a, std::vector<std::string>& out) {
+  if (a.from) out.push_back(mark_statement("delete", a.key, ""));
+  out.push_back(mark_statement("add", a.key, fmt::format(" : {}", a.to)));
 }
 
 }  // namespace
@@ -153,6 +219,21 @@ std::vector<std::string> nft_statements(std::span<const Operation> run) {
       set_signal(*set, out);
     } else if (const auto* remove = std::get_if<RemoveSignal>(&action)) {
       remove_signal(*remove, out);
+    } else if (const auto* marks = std::get_if<CreateMarks>(&action)) {
+      Marks whole;
+      while (i + 1 < run.size()) {
+        const auto* next = std::get_if<SetMark>(&run[i + 1].action);
+        if (next == nullptr || next->from) break;
+        whole[next->key] = next->to;
+        ++i;
+      }
+      create_marks(*marks, whole, out);
+    } else if (std::holds_alternative<RemoveMarks>(action)) {
+      out.push_back(fmt::format("delete table {}", marks_table));
+    } else if (const auto* mark = std::get_if<SetMark>(&action)) {
+      set_mark(*mark, out);
+    } else if (const auto* unmark = std::get_if<RemoveMark>(&action)) {
+      out.push_back(mark_statement("delete", unmark->key, ""));
     }
   }
   return out;

@@ -128,9 +128,15 @@ void make_forward(const SignalForward& forward, bool replaces, Operations& out) 
     out.push_back({Phase::add_nft, SetSignal{signal, {}, target}, why});
 }
 
-}  // namespace
+/// Those of one address and protocol do not overlap each other, and stand in the order of their
+/// ports.
+bool overlaps_any(const Marks& marks, const MarkKey& key) {
+  const auto after = marks.upper_bound(key);
+  return (after != marks.end() && after->first.overlaps(key)) ||
+         (after != marks.begin() && std::prev(after)->first.overlaps(key));
+}
 
-void diff_nft(const NftState& want, const NftState& have, Reason removal, Operations& out) {
+void diff_forward(const NftState& want, const NftState& have, Reason removal, Operations& out) {
   if (!want.forward) {
     if (have.forward) out.push_back({Phase::remove_nft, RemoveForward{}, removal});
     return;
@@ -144,16 +150,52 @@ void diff_nft(const NftState& want, const NftState& have, Reason removal, Operat
   }
   walk(
       want.forward->addresses, have.forward->addresses,
-      [&](const IpAddress& signal, const ForwardTarget& to) {
+      [&](const EndpointKey& signal, const ForwardTarget& to) {
         out.push_back({Phase::add_nft, SetSignal{signal, {}, to}, Reason::not_in_kernel});
       },
-      [&](const IpAddress& signal, const ForwardTarget& to, const ForwardTarget& from) {
+      [&](const EndpointKey& signal, const ForwardTarget& to, const ForwardTarget& from) {
         if (to != from)
           out.push_back({Phase::add_nft, SetSignal{signal, from, to}, Reason::differs});
       },
-      [&](const IpAddress& signal, const ForwardTarget& from) {
+      [&](const EndpointKey& signal, const ForwardTarget& from) {
         out.push_back({Phase::remove_nft, RemoveSignal{signal, from}, removal});
       });
+}
+
+/// The map takes no two ranges that overlap: what is in the way goes first, in the transaction that
+/// adds the other.
+void diff_marks(const NftState& want, const NftState& have, Reason removal, Operations& out) {
+  if (!want.marks) {
+    if (have.marks) out.push_back({Phase::unmark, RemoveMarks{}, removal});
+    return;
+  }
+  const bool replaces = have.marks && !have.marks_intact;
+  if (!have.marks || replaces)
+    out.push_back({Phase::add_nft, CreateMarks{replaces},
+                   replaces ? Reason::differs : Reason::not_in_kernel});
+  const Marks standing = have.marks && !replaces ? *have.marks : Marks{};
+  Operations added;
+  walk(
+      *want.marks, standing,
+      [&](const MarkKey& key, std::uint32_t to) {
+        added.push_back({Phase::add_nft, SetMark{key, {}, to}, Reason::not_in_kernel});
+      },
+      [&](const MarkKey& key, std::uint32_t to, std::uint32_t from) {
+        if (to != from) added.push_back({Phase::add_nft, SetMark{key, from, to}, Reason::differs});
+      },
+      [&](const MarkKey& key, std::uint32_t from) {
+        const bool in_the_way = overlaps_any(*want.marks, key);
+        out.push_back(
+            {in_the_way ? Phase::add_nft : Phase::unmark, RemoveMark{key, from}, removal});
+      });
+  std::ranges::move(added, std::back_inserter(out));
+}
+
+}  // namespace
+
+void diff_nft(const NftState& want, const NftState& have, Reason removal, Operations& out) {
+  diff_forward(want, have, removal, out);
+  diff_marks(want, have, removal, out);
 }
 
 void diff_addresses(const std::map<AddressKey, AddressSettings>& want,

@@ -40,6 +40,16 @@ void leaving_destinations(const Request& request, Leaving& out) {
   }
 }
 
+/// A VIP for which a service by firewall mark stands, or stood when the VIP began to leave.
+bool is_marked(const Request& request, const IpAddress& vip) {
+  // What is taken back at once has stood for a moment only, and is not in use yet.
+  if (request.have.nft.marks && request.removal != Reason::reverting) {
+    const auto first = request.have.nft.marks->lower_bound({vip, L4::tcp, {}});
+    if (first != request.have.nft.marks->end() && first->first.address == vip) return true;
+  }
+  return request.recorded.marked_vips.contains(vip);
+}
+
 template <class Map, class Key>
 void leaving_steering(const Map& want, const Map& have, const std::map<Key, UnixTime>& recorded,
                       UnixTime otherwise, std::map<Key, UnixTime>& out) {
@@ -82,13 +92,13 @@ void keep_signals(NodeState& state, const NodeState& have, const IpAddress& serv
       state.nft.forward->addresses.clear();
     }
     state.nft.forward->addresses.emplace(signal, target);
-    keep_addresses(state, have, signal);
+    keep_addresses(state, have, signal.address);
   }
 }
 
 void keep_destinations(NodeState& state, const NodeState& have, const Drains& drains) {
   for (const auto& [id, drain] : drains) {
-    keep_addresses(state, have, id.service.address);
+    if (id.service.fwmark == 0) keep_addresses(state, have, id.service.address);
     keep_signals(state, have, id.key.address);
     VirtualService& service = service_in(state, have, id.service);
     Destination destination = have.ipvs.at(id.service).destinations.at(id.key);
@@ -131,8 +141,13 @@ Leaving what_leaves(const Request& request) {
   leaving_destinations(request, out);
   const UnixTime tcp = after(request.now, request.patience->tcp);
   const UnixTime steering = after(request.now, request.patience->steering);
-  for (const IpAddress& address : addresses_to_count(request.want, request.have))
-    out.addresses.emplace(address, deadline_of(request.recorded.addresses, address, tcp));
+  for (const IpAddress& address : addresses_to_count(request.want, request.have)) {
+    const auto& recorded = request.recorded;
+    if (is_marked(request, address))
+      out.marked_vips.emplace(address, deadline_of(recorded.marked_vips, address, tcp));
+    else
+      out.addresses.emplace(address, deadline_of(recorded.addresses, address, tcp));
+  }
   leaving_steering(request.want.xdp.services, request.have.xdp.services, request.recorded.steered,
                    steering, out.steered);
   leaving_steering(request.want.xdp.servers, request.have.xdp.servers, request.recorded.server_ids,
@@ -140,14 +155,43 @@ Leaving what_leaves(const Request& request) {
   return out;
 }
 
-Leaving still_used(const Leaving& leaving, const Observed& observed, UnixTime now) {
+namespace {
+
+bool by_mark(const ServiceKey& key, Family family) {
+  return key.fwmark != 0 && key.address.family() == family;
+}
+
+/// Such a VIP stays as long as servers of such a service drain, and if only the VIP leaves, until
+/// its time is over or the service has no connections at all.
+bool marked_in_use(const Request& request, const Leaving& stays, Family family, bool in_time) {
+  for (const auto& [id, drain] : stays.destinations)
+    if (by_mark(id.service, family)) return true;
+  if (!in_time) return false;
+  for (const auto& [key, service] : request.have.ipvs)
+    for (const auto& [to, destination] : service.destinations)
+      if (by_mark(key, family) && connections(request.observed.ipvs_counters, {key, to}) != 0)
+        return true;
+  return false;
+}
+
+}  // namespace
+
+Leaving still_used(const Leaving& leaving, const Request& request) {
   Leaving out = leaving;
+  const Observed& observed = request.observed;
+  const UnixTime now = request.now;
   std::erase_if(out.destinations, [&](const auto& entry) {
     return entry.second.deadline <= now ||
            connections(observed.ipvs_counters, entry.first) <= entry.second.until;
   });
   std::erase_if(out.addresses, [&](const auto& entry) {
     return entry.second <= now || !observed.sockets.contains(entry.first);
+  });
+  std::erase_if(out.marked_vips, [&](const auto& entry) {
+    const auto& [vip, deadline] = entry;
+    const bool in_time = deadline > now;
+    return !(in_time && observed.sockets.contains(vip)) &&
+           !marked_in_use(request, out, vip.family(), in_time);
   });
   const auto over = [&](const auto& entry) { return entry.second <= now; };
   std::erase_if(out.steered, over);
@@ -169,6 +213,8 @@ NodeState keep(NodeState want, const NodeState& have, const Before& before,
     for (const auto& [key, endpoint] : have.mptcp.endpoints)
       if (key.address == address) want.mptcp.endpoints.emplace(key, endpoint);
   }
+  for (const auto& [address, deadline] : leaving.marked_vips)
+    keep_addresses(want, have, address);
   keep_steering(want.xdp, have.xdp, leaving);
   for (const auto& [key, deadline] : leaving.steered)
     keep_addresses(want, have, key.address);

@@ -10,8 +10,7 @@ namespace lbctl::plan {
 model::Leaving what_leaves(const Request& request);
 
 /// The part that connections still use and whose time is not over.
-model::Leaving still_used(const model::Leaving& leaving, const model::Observed& observed,
-                          model::UnixTime now);
+model::Leaving still_used(const model::Leaving& leaving, const Request& request);
 
 /// `want` with the leaving ones still in it, and with all that they stand on: destinations at
 /// weight 0, their services, VIPs, signal addresses, endpoints, sysctls.

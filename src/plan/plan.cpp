@@ -71,7 +71,7 @@ struct Annotate {
 Plan make(const Request& request) {
   Plan out;
   out.leaving = what_leaves(request);
-  out.stays = still_used(out.leaving, request.observed, request.now);
+  out.stays = still_used(out.leaving, request);
   if (out.leaving.empty()) {
     out.operations = diff(request.want, request.have, request.before, request.removal);
     out.first = out.operations.size();

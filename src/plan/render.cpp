@@ -167,6 +167,15 @@ struct ToLine {
   Line operator()(const RemoveSignal& a) const {
     return {'-', "signal " + a.signal.text(), "", ""};
   }
+  Line operator()(const CreateMarks& a) const {
+    return {a.replaces ? '~' : '+', "table inet lbctl", "", "firewall marks at prerouting"};
+  }
+  Line operator()(const RemoveMarks&) const { return {'-', "table inet lbctl", "", ""}; }
+  Line operator()(const SetMark& a) const {
+    return {a.from ? '~' : '+', "mark " + a.key.text(), a.from ? fmt::to_string(*a.from) : "",
+            fmt::to_string(a.to)};
+  }
+  Line operator()(const RemoveMark& a) const { return {'-', "mark " + a.key.text(), "", ""}; }
   Line operator()(const AddAddress& a) const {
     if (a.stands) return {'~', a.key.text(), "", "marked as lbctl's"};
     return {'+', a.key.text(), "", a.settings.announce ? "announced" : ""};

@@ -30,6 +30,8 @@ std::vector<Entry> entries(const Leaving& leaving, const Observed& observed) {
     out.push_back({Subsystem::rtnl, address.text(), deadline,
                    used == observed.sockets.end() ? 0 : std::uint64_t{used->second}});
   }
+  for (const auto& [address, deadline] : leaving.marked_vips)
+    out.push_back({Subsystem::rtnl, address.text(), deadline, {}});
   for (const auto& [key, deadline] : leaving.steered)
     out.push_back({Subsystem::xdp, "steer " + key.text(), deadline, {}});
   for (const auto& [id, deadline] : leaving.server_ids)

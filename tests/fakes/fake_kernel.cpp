@@ -86,12 +86,14 @@ struct Perform {
   Result<> operator()(const RemoveFou& a) const { return erase(state.tunnels.ports, a.key); }
   Result<> operator()(const CreateForward& a) const {
     if (state.nft.forward && !a.replaces) return fail_errno("fake kernel: add table", EEXIST);
-    state.nft = {a.forward, true};
+    state.nft.forward = a.forward;
+    state.nft.intact = true;
     return {};
   }
   Result<> operator()(const RemoveForward&) const {
     if (!state.nft.forward) return fail_errno("fake kernel: remove table", ENOENT);
-    state.nft = {};
+    state.nft.forward.reset();
+    state.nft.intact = true;
     return {};
   }
   Result<> operator()(const SetSignal& a) const {
@@ -102,6 +104,29 @@ struct Perform {
   Result<> operator()(const RemoveSignal& a) const {
     if (!state.nft.forward) return fail_errno("fake kernel: remove element", ENOENT);
     return erase(state.nft.forward->addresses, a.signal);
+  }
+  Result<> operator()(const CreateMarks& a) const {
+    if (state.nft.marks && !a.replaces) return fail_errno("fake kernel: add table", EEXIST);
+    state.nft.marks.emplace();
+    state.nft.marks_intact = true;
+    return {};
+  }
+  Result<> operator()(const RemoveMarks&) const {
+    if (!state.nft.marks) return fail_errno("fake kernel: remove table", ENOENT);
+    state.nft.marks.reset();
+    state.nft.marks_intact = true;
+    return {};
+  }
+  Result<> operator()(const SetMark& a) const {
+    if (!state.nft.marks) return fail_errno("fake kernel: set element", ENOENT);
+    if (a.from) return replace(*state.nft.marks, a.key, a.to);
+    for (const auto& [key, mark] : *state.nft.marks)
+      if (key.overlaps(a.key)) return fail_errno("fake kernel: set element", EEXIST);
+    return insert(*state.nft.marks, a.key, a.to);
+  }
+  Result<> operator()(const RemoveMark& a) const {
+    if (!state.nft.marks) return fail_errno("fake kernel: remove element", ENOENT);
+    return erase(*state.nft.marks, a.key);
   }
   Result<> operator()(const AddAddress& a) const {
     if (a.stands) return replace(state.addresses, a.key, a.settings);

@@ -96,10 +96,14 @@ NodeState first() {
   out.sysctls = {{"net/ipv4/conf/eth0/arp_ignore", "1"}, {"net/ipv4/tcp_rmem", "4096 65536 99999"}};
   out.nft.forward = SignalForward{{"eth0"},
                                   "eth0",
-                                  {{ip("192.0.2.111"), {ip("192.0.2.11"), true}},
-                                   {ip("192.0.2.112"), {ip("192.0.2.12"), false}},
-                                   {ip("2001:db8::111"), {ip("2001:db8::11"), true}},
-                                   {ip("2001:db8::112"), {ip("2001:db8::12"), false}}}};
+                                  {{{ip("192.0.2.111")}, {ip("192.0.2.11"), true}},
+                                   {{ip("192.0.2.112")}, {ip("192.0.2.12"), false}},
+                                   {{ip("2001:db8::111")}, {ip("2001:db8::11"), true}},
+                                   {{ip("2001:db8::112")}, {ip("2001:db8::12"), false}}}};
+  out.nft.marks = Marks{{{ip("192.0.2.100"), L4::tcp, {Port{443}, Port{443}}}, 7},
+                        {{ip("192.0.2.100"), L4::tcp, {Port{8000}, Port{8100}}}, 7},
+                        {{ip("192.0.2.101"), L4::udp, all_ports}, 8},
+                        {{ip("2001:db8::100"), L4::tcp, {Port{443}, Port{443}}}, 7}};
   out.addresses = {{{"eth0", ip("192.0.2.100"), 32}, {rtnl_protocol, true}},
                    {{"lo", ip("192.0.2.111"), 32}, {rtnl_protocol, false}},
                    {{"lo", ip("2001:db8::111"), 128}, {rtnl_protocol, false}}};
@@ -114,10 +118,16 @@ NodeState second() {
   NodeState out = first();
   out.sysctls["net/ipv4/conf/eth0/arp_ignore"] = "2";
   auto& signals = out.nft.forward->addresses;
-  signals[ip("192.0.2.111")] = {ip("192.0.2.13"), false};
-  signals[ip("192.0.2.112")].join_only = true;
-  signals.erase(ip("2001:db8::111"));
-  signals[ip("2001:db8::113")] = {ip("2001:db8::13"), true};
+  signals[{ip("192.0.2.111")}] = {ip("192.0.2.13"), false};
+  signals[{ip("192.0.2.112")}].join_only = true;
+  signals.erase({ip("2001:db8::111"), {}});
+  signals[{ip("2001:db8::113")}] = {ip("2001:db8::13"), true};
+  auto& marks = *out.nft.marks;
+  marks[{ip("192.0.2.100"), L4::tcp, {Port{443}, Port{443}}}] = 9;
+  marks.erase({ip("192.0.2.100"), L4::tcp, {Port{8000}, Port{8100}}});
+  marks[{ip("192.0.2.100"), L4::tcp, {Port{8050}, Port{8200}}}] = 7;
+  marks.erase({ip("192.0.2.101"), L4::udp, all_ports});
+  marks[{ip("2001:db8::100"), L4::udp, all_ports}] = 8;
   out.addresses.erase({"lo", ip("192.0.2.111"), 32});
   out.addresses[{"eth1", ip("2001:db8::100"), 128}] = {rtnl_protocol, true};
   out.mptcp.endpoints.erase({ip("2001:db8::111"), {}});

@@ -26,12 +26,12 @@ model::SignalForward example() {
   model::SignalForward forward;
   forward.client_devices = {"eth0"};
   forward.server_device = "eth0";
-  forward.addresses[ip("192.0.2.111")] = {.server = ip("192.0.2.11"), .join_only = true};
-  forward.addresses[ip("192.0.2.112")] = {.server = ip("192.0.2.12"), .join_only = false};
-  forward.addresses[ip("2001:db8:100::111")] = {.server = ip("2001:db8:100::11"),
-                                                .join_only = true};
-  forward.addresses[ip("2001:db8:100::112")] = {.server = ip("2001:db8:100::12"),
-                                                .join_only = false};
+  forward.addresses[{ip("192.0.2.111")}] = {.server = ip("192.0.2.11"), .join_only = true};
+  forward.addresses[{ip("192.0.2.112")}] = {.server = ip("192.0.2.12"), .join_only = false};
+  forward.addresses[{ip("2001:db8:100::111")}] = {.server = ip("2001:db8:100::11"),
+                                                  .join_only = true};
+  forward.addresses[{ip("2001:db8:100::112")}] = {.server = ip("2001:db8:100::12"),
+                                                  .join_only = false};
   return forward;
 }
 
@@ -130,7 +130,8 @@ TEST_CASE("nft: signal addresses change in place, one transaction for the run") 
   Director director;
   auto forward = example();
   director.must({model::CreateForward{.forward = forward, .replaces = false}});
-  const auto moved = ip("192.0.2.111"), gone = ip("192.0.2.112"), added = ip("2001:db8:100::113");
+  const model::EndpointKey moved{ip("192.0.2.111"), {}}, gone{ip("192.0.2.112"), {}},
+      added{ip("2001:db8:100::113"), {}};
   const model::ForwardTarget to{.server = ip("192.0.2.13"), .join_only = false};
   const model::ForwardTarget fresh{.server = ip("2001:db8:100::13"), .join_only = true};
   director.must({model::SetSignal{.signal = moved, .from = forward.addresses[moved], .to = to},
@@ -150,10 +151,10 @@ TEST_CASE("nft: a run that fails changes nothing and names the operation that fa
   const auto forward = example();
   director.must({model::CreateForward{.forward = forward, .replaces = false}});
   const auto outcome = director.execute(
-      {model::SetSignal{.signal = ip("192.0.2.114"),
+      {model::SetSignal{.signal = {ip("192.0.2.114")},
                         .from = std::nullopt,
                         .to = {.server = ip("192.0.2.14"), .join_only = false}},
-       model::RemoveSignal{.signal = ip("192.0.2.199"),
+       model::RemoveSignal{.signal = {ip("192.0.2.199")},
                            .from = {.server = ip("192.0.2.19"), .join_only = false}}});
   CHECK(outcome.done == 0);
   REQUIRE(outcome.error);
@@ -249,7 +250,7 @@ TEST_CASE("nft: addresses changed by hand show as addresses, the rules stay inta
   director.must({model::CreateForward{.forward = example(), .replaces = false}});
   run("nft add element netdev lbctl signal4 '{ 192.0.2.115 : 192.0.2.15 }'");
   auto expected = example();
-  expected.addresses[ip("192.0.2.115")] = {.server = ip("192.0.2.15"), .join_only = false};
+  expected.addresses[{ip("192.0.2.115")}] = {.server = ip("192.0.2.15"), .join_only = false};
   CHECK(director.observe() == model::NftState{.forward = expected, .intact = true});
 }
 
@@ -281,8 +282,8 @@ TEST_CASE("nft: a device that went away and came back leaves a table that is not
 TEST_CASE("nft: foreign tables are not touched") {
   Director director;
   run("nft add table netdev other; nft add chain netdev other c; "
-      "nft add rule netdev other c counter accept; nft add table inet lbctl; "
-      "nft add set inet lbctl signal4 '{ type ipv4_addr; }'");
+      "nft add rule netdev other c counter accept; nft add table ip lbctl; "
+      "nft add set ip lbctl signal4 '{ type ipv4_addr; }'");
   const std::string before = run("nft list ruleset");
   CHECK(director.observe() == model::NftState{});
   director.must({model::CreateForward{.forward = example(), .replaces = false}});
@@ -300,8 +301,8 @@ model::SignalForward large(unsigned count) {
   for (unsigned i = 0; i < count; ++i) {
     const auto v4 = fmt::format("10.{}.{}.{}", 1 + i / 65536, i / 256 % 256, i % 256);
     const auto v6 = fmt::format("2001:db8:200::{:x}", i + 1);
-    forward.addresses[ip(v4.c_str())] = {.server = ip("192.0.2.11"), .join_only = i % 2 == 0};
-    forward.addresses[ip(v6.c_str())] = {.server = ip("2001:db8:100::11"), .join_only = true};
+    forward.addresses[{ip(v4.c_str())}] = {.server = ip("192.0.2.11"), .join_only = i % 2 == 0};
+    forward.addresses[{ip(v6.c_str())}] = {.server = ip("2001:db8:100::11"), .join_only = true};
   }
   return forward;
 }
@@ -328,7 +329,7 @@ TEST_CASE("nft: thousands of operations are one transaction too") {
     CHECK(director.observe() == model::NftState{.forward = forward, .intact = true});
   }
   SUBCASE("or none, if the last fails") {
-    actions.emplace_back(model::RemoveSignal{.signal = ip("192.0.2.250"), .from = {}});
+    actions.emplace_back(model::RemoveSignal{.signal = {ip("192.0.2.250")}, .from = {}});
     const auto outcome = director.execute(actions);
     CHECK(outcome.error);
     CHECK(outcome.done == 0);

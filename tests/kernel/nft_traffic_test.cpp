@@ -75,8 +75,8 @@ struct Segment {
     run("ip addr add 192.0.2.111/32 dev lo; ip addr add 2001:db8::111/128 dev eth0 nodad");
     model::SignalForward forward{.client_devices = {"eth0"}, .server_device = "eth0"};
     for (const auto& [family, home] : {std::pair{v4, "192.0.2.11"}, {v6, "2001:db8::11"}}) {
-      forward.addresses[ip(family.guarded)] = {.server = ip(home), .join_only = true};
-      forward.addresses[ip(family.open)] = {.server = ip(home), .join_only = false};
+      forward.addresses[{ip(family.guarded)}] = {.server = ip(home), .join_only = true};
+      forward.addresses[{ip(family.open)}] = {.server = ip(home), .join_only = false};
     }
     const std::array operations{
         model::Operation{.phase = model::Phase::add_nft,

@@ -61,8 +61,9 @@ void read_nft(const toml::value& nft, NftState& out) {
   forward.server_device = toml::find<std::string>(nft, "server_device");
   const bool join_only = toml::find_or(nft, "join_only", true);
   for (const auto& [signal, server] : dictionary<std::string>(nft, "addresses"))
-    forward.addresses[ip(signal)] = {ip(server), join_only};
-  out = {forward, toml::find_or(nft, "intact", true)};
+    forward.addresses[{ip(signal)}] = {ip(server), join_only};
+  out.forward = forward;
+  out.intact = toml::find_or(nft, "intact", true);
 }
 
 void read_xdp(const toml::value& xdp, XdpState& out) {

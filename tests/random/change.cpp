@@ -70,7 +70,15 @@ void change_protocols(Cluster& cluster, Random& random) {
 
 void change_ports(Cluster& cluster, Random& random) {
   if (cluster.services.empty()) return;
-  any_of(cluster.services, random).ports = any_service(random, cluster).ports;
+  Service& service = any_of(cluster.services, random);
+  const Service other = any_service(random, cluster);
+  service.ports = other.ports;
+  service.ranges = other.ranges;
+}
+
+void change_mark(Cluster& cluster, Random& random) {
+  if (cluster.services.empty()) return;
+  any_of(cluster.services, random).mark = static_cast<unsigned>(random.between(0, 4));
 }
 
 void change_weights(Cluster& cluster, Random& random) {
@@ -158,12 +166,31 @@ void change_node_settings(Cluster& cluster, Random& random) {
 }
 
 constexpr std::array changes = {
-    Change{add_service}, remove_service,   remove_all_services,  rewrite_service,
-    change_settings,     change_protocols, change_forward,       change_forward,
-    change_ports,        change_weights,   change_weights,       change_servers_of_service,
-    swap_vips,           move_vip,         add_server,           remove_server,
-    rewrite_server,      renumber_server,  swap_signals,         change_director,
-    change_join_only,    change_limits,    change_node_settings,
+    Change{add_service},
+    remove_service,
+    remove_all_services,
+    rewrite_service,
+    change_settings,
+    change_protocols,
+    change_forward,
+    change_forward,
+    change_mark,
+    change_mark,
+    change_ports,
+    change_weights,
+    change_weights,
+    change_servers_of_service,
+    swap_vips,
+    move_vip,
+    add_server,
+    remove_server,
+    rewrite_server,
+    renumber_server,
+    swap_signals,
+    change_director,
+    change_join_only,
+    change_limits,
+    change_node_settings,
 };
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <tuple>
 
 namespace lbctl::random {
 
@@ -88,10 +87,21 @@ std::string servers_of(const Service& service, const Cluster& cluster, Random& r
   return fmt::format("servers = {{ {} }}\n", fmt::join(out, ", "));
 }
 
+std::string ports_of(const Service& service) {
+  if (service.ranges.contains({0, 65535})) return "\"all\"";
+  std::vector<std::string> out;
+  for (const int port : service.ports)
+    out.push_back(fmt::to_string(port));
+  for (const auto& [first, last] : service.ranges)
+    out.push_back(fmt::format("\"{}-{}\"", first, last));
+  return fmt::format("[{}]", fmt::join(out, ", "));
+}
+
 std::string text_of(const Service& service, const Cluster& cluster, Random& random) {
   std::string out =
-      fmt::format("\n[services.\"{}\"]\nvip = {}\nports = [{}]\nprotocols = {}\n", service.name,
-                  quoted(service.vips), fmt::join(service.ports, ", "), quoted(service.protocols));
+      fmt::format("\n[services.\"{}\"]\nvip = {}\nports = {}\nprotocols = {}\n", service.name,
+                  quoted(service.vips), ports_of(service), quoted(service.protocols));
+  if (service.mark != 0) out += fmt::format("fwmark = {}\n", service.mark);
   if (service.scheduler != "wlc" || random.chance(50))
     out += fmt::format("scheduler = \"{}\"\n", service.scheduler);
   if (!service.flags.empty()) out += fmt::format("scheduler_flags = {}\n", quoted(service.flags));
@@ -167,6 +177,7 @@ class Repair {
     });
     protocols(service);
     forwarding(service);
+    marks(service);
     const bool hashes = service.scheduler == "mh" || service.scheduler == "sh";
     std::erase_if(service.flags, [&](const std::string& flag) {
       return !hashes || !flag.starts_with(service.scheduler + "-");
@@ -221,21 +232,47 @@ class Repair {
     if (service.persistence.empty()) service.netmask.clear();
   }
 
-  using Listener = std::tuple<std::string, int, bool>;
+  /// A mark of its own; ranges only with one, not with quic, and no port twice.
+  void marks(Service& service) {
+    if (service.mark != 0 && !marks_.insert(service.mark).second) service.mark = 0;
+    if (service.mark == 0 || service.protocols.contains("quic")) service.ranges.clear();
+    const auto in_range = [&](int port) {
+      return std::ranges::any_of(service.ranges, [&](const auto& range) {
+        return range.first <= port && port <= range.second;
+      });
+    };
+    std::erase_if(service.ports, in_range);
+    if (service.ports.empty() && service.ranges.empty()) service.ports.insert(80);
+  }
+
+  struct Listener {
+    std::string vip;
+    int first, last;
+    bool tcp;
+    bool overlaps(const Listener& other) const {
+      return vip == other.vip && tcp == other.tcp && first <= other.last && other.first <= last;
+    }
+  };
   static std::vector<Listener> listeners(const Service& service, const std::string& vip) {
     std::vector<Listener> out;
-    for (const int port : service.ports)
-      for (const std::string& protocol : service.protocols)
-        out.emplace_back(vip, port, protocol == "tcp" || protocol == "mptcp");
+    for (const std::string& protocol : service.protocols) {
+      const bool tcp = protocol == "tcp" || protocol == "mptcp";
+      for (const int port : service.ports)
+        out.push_back({vip, port, port, tcp});
+      for (const auto& [first, last] : service.ranges)
+        out.push_back({vip, first, last, tcp});
+    }
     return out;
   }
   bool taken(const Service& service, const std::string& vip) const {
-    return std::ranges::any_of(listeners(service, vip),
-                               [&](const Listener& one) { return taken_.contains(one); });
+    return std::ranges::any_of(listeners(service, vip), [&](const Listener& one) {
+      return std::ranges::any_of(taken_,
+                                 [&](const Listener& other) { return other.overlaps(one); });
+    });
   }
   void claim(const Service& service, const std::string& vip) {
     for (Listener& one : listeners(service, vip))
-      taken_.insert(std::move(one));
+      taken_.push_back(std::move(one));
   }
 
   void cid(Service& service) const {
@@ -246,7 +283,8 @@ class Repair {
   }
 
   const Cluster& cluster_;
-  std::set<Listener> taken_;
+  std::vector<Listener> taken_;
+  std::set<unsigned> marks_;
   std::map<std::string, bool> join_only_;
 };
 

@@ -55,6 +55,8 @@ struct Service {
   std::string name;
   std::vector<std::string> vips;
   std::set<int> ports;
+  std::set<std::pair<int, int>> ranges;  ///< only with a mark
+  unsigned mark = 0;                     ///< 0: left out
   std::set<std::string> protocols;
   std::string scheduler = "wlc";
   std::set<std::string> flags;

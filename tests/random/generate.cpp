@@ -67,6 +67,12 @@ Service any_service(Random& random, const Cluster& cluster) {
   some_vips(random, out);
   for (int left = random.between(1, 3); left > 0; --left)
     out.ports.insert(random.pick(ports));
+  if (random.chance(25)) {
+    out.mark = static_cast<unsigned>(random.between(1, 4));
+    if (random.chance(60))
+      out.ranges.insert(random.pick(std::vector<std::pair<int, int>>{
+          {0, 65535}, {8000, 8100}, {8050, 9000}, {1, 100}, {400, 500}}));
+  }
   if (random.chance(75)) out.protocols.insert(random.chance(60) ? "mptcp" : "tcp");
   if (out.protocols.empty() || random.chance(45))
     out.protocols.insert(random.chance(60) ? "quic" : "udp");

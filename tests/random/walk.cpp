@@ -212,6 +212,12 @@ void Walk::expect_used_stand(const Goal& goal, const NodeState& earlier) {
     const bool wanted = want != goal.want.ipvs.end() && want->second.destinations.contains(to);
     if (wanted) continue;  // where its VIP stands is for the file to say
     if (stood(service.address)) CHECK(stands(service.address));
+    // By mark: which VIPs have connections nobody knows, so all of them stay.
+    if (service.fwmark != 0 && earlier.nft.marks)
+      for (const auto& [key, mark] : *earlier.nft.marks)
+        if (mark == service.fwmark && key.address.family() == service.address.family() &&
+            stood(key.address))
+          CHECK(stands(key.address));
     CHECK(number(destination->second.weight) == 0);
     ++tally_.stayed;
     if (!earlier.nft.forward) continue;

@@ -14,6 +14,7 @@
 #include "lbctl/model/ipvs.hpp"
 #include "lbctl/model/leaving.hpp"
 #include "lbctl/model/mptcp.hpp"
+#include "lbctl/model/nft.hpp"
 #include "lbctl/model/node_state.hpp"
 #include "lbctl/model/xdp.hpp"
 
@@ -73,8 +74,17 @@ enum class Protocol : std::uint8_t {
 std::string_view name(Protocol protocol);
 model::L4 layer4(Protocol protocol);
 
+/// What a real server announces for joins.
+enum class Signal : std::uint8_t {
+  address,  ///< its signal addresses, the port as it is
+  port,     ///< the VIP with a port of the server's own
+};
+std::string_view name(Signal signal);
+
 struct MptcpSettings {
-  bool join_only = true;  ///< a SYN to a signal address without MP_JOIN is dropped
+  Signal signal = Signal::address;
+  std::uint16_t port_base = 0;  ///< with Signal::port; a server's port is this + its id
+  bool join_only = true;        ///< a SYN to a signal address without MP_JOIN is dropped
 };
 
 struct QuicSettings {
@@ -117,9 +127,11 @@ struct Quorum {
 
 struct Service {
   std::string name;
-  std::vector<model::IpAddress> vips;  ///< at least one
-  std::vector<model::Port> ports;      ///< at least one
-  std::set<Protocol> protocols;        ///< at least one
+  std::vector<model::IpAddress> vips;    ///< at least one
+  std::vector<model::Port> ports;        ///< at least one of these or of the ranges
+  std::vector<model::PortRange> ranges;  ///< only with fwmark
+  std::uint32_t fwmark = 0;              ///< 0: a virtual service for each VIP, port and protocol
+  std::set<Protocol> protocols;          ///< at least one
   std::string scheduler = "wlc";
   model::ServiceFlags flags;                ///< one_packet: of its UDP only
   std::uint32_t persistence_timeout = 0;    ///< seconds; 0: no persistence
@@ -142,6 +154,10 @@ struct Service {
   model::Port server_port(const ServerUse& use, model::Port port) const {
     return use.port.value_or(port);
   }
+  /// `ports` and `ranges`.
+  std::vector<model::PortRange> all_ranges() const;
+  /// With Signal::port: what this server announces of that VIP.
+  model::EndpointKey join_port(const Server& server, const model::IpAddress& vip) const;
 };
 
 /// What all sync daemons of the cluster have in common.

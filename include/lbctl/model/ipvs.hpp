@@ -26,6 +26,9 @@ struct ServiceKey {
   friend auto operator<=>(const ServiceKey&, const ServiceKey&) = default;
 };
 
+/// The key of a service by firewall mark.
+ServiceKey fwmark_service(std::uint32_t fwmark, Family family);
+
 struct DestinationKey {
   IpAddress address;
   Port port{};

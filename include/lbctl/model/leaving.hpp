@@ -59,10 +59,14 @@ struct DrainIntent {
 struct Leaving {
   Drains destinations;
   std::map<IpAddress, UnixTime> addresses;  ///< of this node: VIPs, signal addresses
+  /// VIPs of a director that services by firewall mark stood for. The kernel does not tell which
+  /// connections of such a service came by which VIP.
+  std::map<IpAddress, UnixTime> marked_vips;
   std::map<SteeredKey, UnixTime> steered;   ///< QUIC leaves no trace of its connections, so only
   std::map<ServerId, UnixTime> server_ids;  ///< the deadline tells that these may go
   bool empty() const {
-    return destinations.empty() && addresses.empty() && steered.empty() && server_ids.empty();
+    return destinations.empty() && addresses.empty() && marked_vips.empty() && steered.empty() &&
+           server_ids.empty();
   }
   friend bool operator==(const Leaving&, const Leaving&) = default;
 };

@@ -1,14 +1,17 @@
-// What lbctl's own nftables table on a director does: it brings each real server's MPTCP signal
-// address home at ingress, before routing and before IPVS, without state.
+// What lbctl's own nftables tables on a director do. One brings each real server's MPTCP signal
+// address home at ingress, before routing and before IPVS, without state. The other gives packets
+// the firewall mark that their virtual service goes by.
 #pragma once
 
 #include <compare>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 
 #include "lbctl/model/address.hpp"
+#include "lbctl/model/mptcp.hpp"
 
 namespace lbctl::model {
 
@@ -21,20 +24,48 @@ struct ForwardTarget {
   friend bool operator==(const ForwardTarget&, const ForwardTarget&) = default;
 };
 
-/// Table `netdev lbctl`: base chains at ingress of the client devices, a map per family.
+/// Table `netdev lbctl`: base chains at ingress of the client devices, a map per family and kind.
 struct SignalForward {
-  std::set<std::string> client_devices;          ///< where client traffic arrives
-  std::string server_device;                     ///< towards the real servers
-  std::map<IpAddress, ForwardTarget> addresses;  ///< signal address -> real server
+  std::set<std::string> client_devices;  ///< where client traffic arrives
+  std::string server_device;             ///< towards the real servers
+  /// What a real server announces -> that server. Port 0: all of the address; with a port the
+  /// address is a VIP, and IPv4.
+  std::map<EndpointKey, ForwardTarget> addresses;
   friend bool operator==(const SignalForward&, const SignalForward&) = default;
 };
 
-/// The table as wanted, or as read back.
+/// Both ends belong to it.
+struct PortRange {
+  Port first{}, last{};
+  std::string text() const;  ///< "443", "8000-8100", "all ports"
+  bool overlaps(const PortRange& other) const { return first <= other.last && other.first <= last; }
+  friend auto operator<=>(const PortRange&, const PortRange&) = default;
+};
+inline constexpr PortRange all_ports{Port{0}, Port{65535}};
+
+/// Some ports of a VIP. The kernel's map takes no two that overlap.
+struct MarkKey {
+  IpAddress address;
+  L4 protocol = L4::tcp;
+  PortRange ports;
+  std::string text() const;  ///< "tcp 192.0.2.100:8000-8100"
+  bool overlaps(const MarkKey& other) const {
+    return address == other.address && protocol == other.protocol && ports.overlaps(other.ports);
+  }
+  friend auto operator<=>(const MarkKey&, const MarkKey&) = default;
+};
+
+/// Table `inet lbctl`: a chain at prerouting that sets the mark of what comes to these.
+using Marks = std::map<MarkKey, std::uint32_t>;
+
+/// The tables as wanted, or as read back. `intact` is only read back: the chains and rules are to
+/// the letter those that lbctl makes. False after a hand edit, an older lbctl, or a device that
+/// went away and took its hook along.
 struct NftState {
   std::optional<SignalForward> forward;  ///< nothing: the table does not exist
-  /// Read back only: the chains and rules are to the letter those that lbctl makes for `forward`.
-  /// False after a hand edit, an older lbctl, or a device that went away and took its hook along.
   bool intact = true;
+  std::optional<Marks> marks;  ///< nothing: the table does not exist
+  bool marks_intact = true;
   friend bool operator==(const NftState&, const NftState&) = default;
 };
 

@@ -63,13 +63,27 @@ struct CreateForward {
 };
 struct RemoveForward {};
 struct SetSignal {
-  IpAddress signal;
+  EndpointKey signal;
   std::optional<ForwardTarget> from;  ///< nothing: added
   ForwardTarget to;
 };
 struct RemoveSignal {
-  IpAddress signal;
+  EndpointKey signal;
   ForwardTarget from;
+};
+
+struct CreateMarks {
+  bool replaces = false;  ///< what stands goes in the same transaction
+};
+struct RemoveMarks {};
+struct SetMark {
+  MarkKey key;
+  std::optional<std::uint32_t> from;  ///< nothing: added
+  std::uint32_t to = 0;
+};
+struct RemoveMark {
+  MarkKey key;
+  std::uint32_t from = 0;
 };
 
 struct AddAddress {
@@ -145,9 +159,9 @@ using Action =
     std::variant<SetSysctl, AddService, EditService, RemoveService, AddDestination, EditDestination,
                  RemoveDestination, SetIpvsTimeouts, StartSync, StopSync, AddTunnel, SetTunnel,
                  RemoveTunnel, AddFou, RemoveFou, CreateForward, RemoveForward, SetSignal,
-                 RemoveSignal, AddAddress, RemoveAddress, AddEndpoint, RemoveEndpoint,
-                 SetMptcpLimits, SetSteeredService, RemoveSteeredService, SetSteerTarget,
-                 RemoveSteerTarget, AttachXdp, DetachXdp>;
+                 RemoveSignal, CreateMarks, RemoveMarks, SetMark, RemoveMark, AddAddress,
+                 RemoveAddress, AddEndpoint, RemoveEndpoint, SetMptcpLimits, SetSteeredService,
+                 RemoveSteeredService, SetSteerTarget, RemoveSteerTarget, AttachXdp, DetachXdp>;
 
 enum class Subsystem : std::uint8_t { sysctl, ipvs, nft, rtnl, mptcp, xdp, tunnel };
 std::string_view name(Subsystem subsystem);
@@ -156,7 +170,8 @@ Subsystem subsystem_of(const Action& action);
 /// The order of a plan. First everything that must stand before traffic may come (a VIP is added
 /// last on a director; on a real server the ARP sysctls come before the VIP), then removals in the
 /// opposite order, so that add always comes before remove. Between them weights go to 0: by then
-/// the others of the service stand.
+/// the others of the service stand. Firewall marks are taken away before that: what had one goes to
+/// the service that took over, not to servers that no longer take anything.
 enum class Phase : std::uint8_t {
   stop_sync,  ///< daemons that start again with other settings; some sysctls count only then
   set_sysctl,
@@ -167,6 +182,7 @@ enum class Phase : std::uint8_t {
   add_address,
   add_endpoint,
   attach_xdp,
+  unmark,
   drain_ipvs,
   detach_xdp,
   remove_endpoint,

@@ -62,7 +62,7 @@ class NftBackend final : public Backend {
     if (!socket) return fail(socket.error());
     for (int tries = 0; tries < dump_tries; ++tries) {
       Dump dump;
-      auto read = read_table(**socket, dump);
+      auto read = read_tables(**socket, dump);
       if (read) {
         out.state.nft = nft::decode(dump, device_name, device_exists);
         return {};
@@ -93,13 +93,13 @@ class NftBackend final : public Backend {
     return &*socket_;
   }
 
-  /// One request of the given type for our table; `flags` NLM_F_DUMP or NLM_F_ACK.
+  /// One request of the given type for tables of a family; `flags` NLM_F_DUMP or NLM_F_ACK.
   template <class Build>
-  static Result<> get(NfnlSocket& socket, std::uint16_t type, std::uint16_t flags,
-                      const NfnlSocket::OnMessage& on_message, Build build) {
+  static Result<> get(NfnlSocket& socket, std::uint16_t family, std::uint16_t type,
+                      std::uint16_t flags, const NfnlSocket::OnMessage& on_message, Build build) {
     alignas(nlmsghdr) std::array<char, 512> buffer{};
     nlmsghdr* request =
-        nftnl_nlmsg_build_hdr(buffer.data(), type, NFPROTO_NETDEV, flags, socket.next_seq());
+        nftnl_nlmsg_build_hdr(buffer.data(), type, family, flags, socket.next_seq());
     build(request);
     return socket.request(*request, on_message);
   }
@@ -107,40 +107,49 @@ class NftBackend final : public Backend {
   static Result<std::uint32_t> read_generation(NfnlSocket& socket) {
     std::uint32_t found = 0;
     auto done = get(
-        socket, NFT_MSG_GETGEN, NLM_F_ACK,
+        socket, NFPROTO_UNSPEC, NFT_MSG_GETGEN, NLM_F_ACK,
         [&](const nlmsghdr& message) { found = nft::generation(message); }, [](nlmsghdr*) {});
     if (!done) return fail(std::move(done).error());
     return found;
   }
 
-  /// Five dumps are one picture only if the ruleset's generation stayed the same; else EINTR.
-  static Result<> read_table(NfnlSocket& socket, Dump& dump) {
+  static Result<> read_table(NfnlSocket& socket, nft::TableId id, Dump& dump) {
     const auto take = [&](const nlmsghdr& message) { nft::take_message(message, dump); };
-    const auto before = read_generation(socket);
-    if (!before) return fail(before.error());
-    if (auto done = get(socket, NFT_MSG_GETTABLE, NLM_F_DUMP, take, [](nlmsghdr*) {}); !done)
+    const std::uint16_t family = nft::info(id).family;
+    if (auto done = get(socket, family, NFT_MSG_GETTABLE, NLM_F_DUMP, take, [](nlmsghdr*) {});
+        !done)
       return done;
-    if (!dump.present) return {};
+    if (!dump.of(id).present) return {};
     // The kernel filters these three by table; each takes the name under its own number.
     const auto dump_of = [&](std::uint16_t type, std::uint16_t attribute) {
-      return get(socket, type, NLM_F_DUMP, take, [attribute](nlmsghdr* request) {
+      return get(socket, family, type, NLM_F_DUMP, take, [attribute](nlmsghdr* request) {
         mnl_attr_put_strz(request, attribute, model::nft_table_name);
       });
     };
     if (auto done = dump_of(NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE); !done) return done;
     if (auto done = dump_of(NFT_MSG_GETRULE, NFTA_RULE_TABLE); !done) return done;
     if (auto done = dump_of(NFT_MSG_GETSET, NFTA_SET_TABLE); !done) return done;
-    for (const nft::SetShape& shape : nft::set_shapes()) {
-      if (!dump.text.sets.contains(shape.name)) continue;
-      auto done = get(socket, NFT_MSG_GETSETELEM, NLM_F_DUMP, take, [&shape](nlmsghdr* request) {
-        mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, model::nft_table_name);
-        mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, shape.name);
-      });
+    for (const nft::SetShape& shape : nft::info(id).sets) {
+      if (!dump.of(id).text.sets.contains(shape.name)) continue;
+      auto done =
+          get(socket, family, NFT_MSG_GETSETELEM, NLM_F_DUMP, take, [&shape](nlmsghdr* request) {
+            mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, model::nft_table_name);
+            mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, shape.name);
+          });
       // Gone since the list of sets was read: the generation differs too.
       if (!done && done.error().sys() == ENOENT)
         return fail(Error::from_errno(EINTR, fmt::format("read set {}", shape.name)));
       if (!done) return done;
     }
+    return {};
+  }
+
+  /// Many dumps are one picture only if the ruleset's generation stayed the same; else EINTR.
+  static Result<> read_tables(NfnlSocket& socket, Dump& dump) {
+    const auto before = read_generation(socket);
+    if (!before) return fail(before.error());
+    for (const nft::TableId id : {nft::TableId::forward, nft::TableId::marks})
+      if (auto done = read_table(socket, id, dump); !done) return done;
     const auto after = read_generation(socket);
     if (!after) return fail(after.error());
     if (*before != *after) return fail(Error::from_errno(EINTR, "read: the ruleset changed"));
@@ -155,11 +164,19 @@ class NftBackend final : public Backend {
       if (!server) return fail(server.error());
       batch.create(position, *create, *server);
     } else if (std::holds_alternative<model::RemoveForward>(action)) {
-      batch.remove(position);
+      batch.remove(position, nft::TableId::forward);
     } else if (const auto* set = std::get_if<model::SetSignal>(&action)) {
       batch.set_signal(position, *set);
     } else if (const auto* remove = std::get_if<model::RemoveSignal>(&action)) {
       batch.remove_signal(position, *remove);
+    } else if (const auto* marks = std::get_if<model::CreateMarks>(&action)) {
+      batch.create(position, *marks);
+    } else if (std::holds_alternative<model::RemoveMarks>(action)) {
+      batch.remove(position, nft::TableId::marks);
+    } else if (const auto* mark = std::get_if<model::SetMark>(&action)) {
+      batch.set_mark(position, *mark);
+    } else if (const auto* unmark = std::get_if<model::RemoveMark>(&action)) {
+      batch.remove_mark(position, *unmark);
     } else {
       return fail(Errc::invalid, fmt::format("nft: operation {} is for subsystem {}", position,
                                              name(subsystem_of(action))));

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+
+#include "forward_table.hpp"
+#include "mark_table.hpp"
 
 namespace lbctl::kernel::nft {
 namespace {
@@ -13,11 +15,6 @@ namespace {
 constexpr std::size_t scratch_octets = 65536;
 // The list of elements is one attribute, whose length has 16 bits.
 constexpr std::size_t elements_per_message = 500;
-
-Octets octets_of(const model::IpAddress& address) {
-  const auto octets = address.octets();
-  return {octets.begin(), octets.end()};
-}
 
 }  // namespace
 
@@ -34,9 +31,9 @@ void Batch::frame(bool begin) {
 }
 
 template <class Build>
-void Batch::append(std::uint16_t type, std::uint16_t flags, Note note, Build build) {
+void Batch::append(TableId table, std::uint16_t type, std::uint16_t flags, Note note, Build build) {
   auto* at = reinterpret_cast<char*>(scratch_.data());
-  nlmsghdr* message = nftnl_nlmsg_build_hdr(at, type, NFPROTO_NETDEV, flags, next_seq());
+  nlmsghdr* message = nftnl_nlmsg_build_hdr(at, type, info(table).family, flags, next_seq());
   build(message);
   last_ = octets_.size();
   octets_.insert(octets_.end(), at, at + MNL_ALIGN(message->nlmsg_len));
@@ -58,82 +55,104 @@ const Batch::Note& Batch::note(std::uint32_t seq) const {
 
 void Batch::create(std::size_t operation, const model::CreateForward& action,
                    std::uint32_t server_index) {
-  const ForwardTable made = make_forward_table(action.forward.client_devices, server_index);
+  create(operation, TableId::forward, action.replaces,
+         make_forward_table(action.forward.client_devices, server_index),
+         forward_elements(action.forward));
+}
+
+void Batch::create(std::size_t operation, const model::CreateMarks& action) {
+  create(operation, TableId::marks, action.replaces, make_mark_table(), {});
+}
+
+void Batch::create(std::size_t operation, TableId table, bool replaces, const TableObjects& made,
+                   const std::map<std::string, Elements>& filled) {
   const auto add_table = [&](std::uint16_t flags) {
-    append(NFT_MSG_NEWTABLE, flags,
-           {Carries::table, operation, fmt::format("table netdev {}", model::nft_table_name)},
+    append(table, NFT_MSG_NEWTABLE, flags, {Carries::table, operation, info(table).text},
            [&](nlmsghdr* to) { nftnl_table_nlmsg_build_payload(to, made.table.get()); });
   };
-  if (action.replaces) {
+  if (replaces) {
     // Added first, so that the deletion succeeds whether it still stands or not.
     add_table(NLM_F_CREATE);
-    drop_table(operation);
+    remove(operation, table);
   }
   add_table(NLM_F_CREATE | NLM_F_EXCL);
   std::uint32_t id = 0;
   for (const SetHandle& set : made.sets) {
     // The kernel insists on an id for a set, with which rules of the same batch may name it.
     nftnl_set_set_u32(set.get(), NFTNL_SET_ID, ++id);
-    append(NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL,
+    append(table, NFT_MSG_NEWSET, NLM_F_CREATE | NLM_F_EXCL,
            {Carries::set, operation,
             fmt::format("set {}", nftnl_set_get_str(set.get(), NFTNL_SET_NAME))},
            [&](nlmsghdr* to) { nftnl_set_nlmsg_build_payload(to, set.get()); });
   }
-  for (const auto& [set, of_set] : forward_elements(action.forward))
-    elements(operation, true, set, of_set);
+  for (const auto& [set, of_set] : filled)
+    elements(operation, true, table, set, of_set);
   for (const ChainHandle& chain : made.chains)
-    append(NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL,
+    append(table, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL,
            {Carries::chain, operation,
             fmt::format("chain {}", nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME))},
            [&](nlmsghdr* to) { nftnl_chain_nlmsg_build_payload(to, chain.get()); });
   for (const RuleHandle& rule : made.rules)
-    append(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
+    append(table, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
            {Carries::rule, operation,
             fmt::format("a rule of chain {}", nftnl_rule_get_str(rule.get(), NFTNL_RULE_CHAIN))},
            [&](nlmsghdr* to) { nftnl_rule_nlmsg_build_payload(to, rule.get()); });
 }
 
-void Batch::drop_table(std::size_t operation) {
-  append(NFT_MSG_DELTABLE, 0,
-         {Carries::table, operation, fmt::format("table netdev {}", model::nft_table_name)},
+void Batch::remove(std::size_t operation, TableId table) {
+  append(table, NFT_MSG_DELTABLE, 0, {Carries::table, operation, info(table).text},
          [](nlmsghdr* to) { mnl_attr_put_strz(to, NFTA_TABLE_NAME, model::nft_table_name); });
 }
 
-void Batch::remove(std::size_t operation) {
-  drop_table(operation);
-}
-
-void Batch::elements(std::size_t operation, bool add, const std::string& set,
+void Batch::elements(std::size_t operation, bool add, TableId table, const std::string& set,
                      const Elements& elements) {
+  const SetShape* shape = find_set(table, set);
+  if (shape == nullptr) return;  // the names all come from the shapes
   for (auto next = elements.begin(); next != elements.end();) {
-    const SetHandle carrier = make_element_carrier(set);
+    const SetHandle carrier = make_element_carrier(*shape);
     for (std::size_t n = 0; n < elements_per_message && next != elements.end(); ++n, ++next)
-      add_element(*carrier, next->first, next->second);
+      add_element(*carrier, *shape, next->first, next->second);
     const auto flags = static_cast<std::uint16_t>(add ? NLM_F_CREATE | NLM_F_EXCL : 0);
-    append(add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, flags,
+    append(table, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, flags,
            {Carries::element, operation, fmt::format("element of {}", set)},
            [&](nlmsghdr* to) { nftnl_set_elems_nlmsg_build_payload(to, carrier.get()); });
   }
 }
 
 void Batch::set_signal(std::size_t operation, const model::SetSignal& action) {
-  const SetNames& sets = names(action.signal.family());
-  const Octets key = octets_of(action.signal);
+  const SetNames& sets = names(action.signal.address.family());
+  const Octets key = octets_of(action.signal.address);
+  const auto change = [&](bool add, const char* set, const Octets& value) {
+    elements(operation, add, TableId::forward, set, {{key, value}});
+  };
   // The kernel refuses a second value for a key (EEXIST, EBUSY): the old one goes first, which
   // traffic does not notice inside one transaction.
   const bool moves = !action.from || action.from->server != action.to.server;
-  if (action.from && moves) elements(operation, false, sets.signal, {{key, {}}});
-  if (moves) elements(operation, true, sets.signal, {{key, octets_of(action.to.server)}});
+  if (action.from && moves) change(false, sets.signal, {});
+  if (moves) change(true, sets.signal, octets_of(action.to.server));
   const bool was = action.from && action.from->join_only;
-  if (was && !action.to.join_only) elements(operation, false, sets.join_only, {{key, {}}});
-  if (!was && action.to.join_only) elements(operation, true, sets.join_only, {{key, {}}});
+  if (was && !action.to.join_only) change(false, sets.join_only, {});
+  if (!was && action.to.join_only) change(true, sets.join_only, {});
 }
 
 void Batch::remove_signal(std::size_t operation, const model::RemoveSignal& action) {
-  const SetNames& sets = names(action.signal.family());
-  const Octets key = octets_of(action.signal);
-  elements(operation, false, sets.signal, {{key, {}}});
-  if (action.from.join_only) elements(operation, false, sets.join_only, {{key, {}}});
+  const SetNames& sets = names(action.signal.address.family());
+  const Elements gone{{octets_of(action.signal.address), {}}};
+  elements(operation, false, TableId::forward, sets.signal, gone);
+  if (action.from.join_only) elements(operation, false, TableId::forward, sets.join_only, gone);
+}
+
+void Batch::set_mark(std::size_t operation, const model::SetMark& action) {
+  const char* set = mark_set(action.key.address.family(), action.key.protocol).name;
+  const Octets key = mark_key(action.key);
+  if (action.from) elements(operation, false, TableId::marks, set, {{key, {}}});
+  elements(operation, true, TableId::marks, set, {{key, mark_value(action.to)}});
+}
+
+void Batch::remove_mark(std::size_t operation, const model::RemoveMark& action) {
+  elements(operation, false, TableId::marks,
+           mark_set(action.key.address.family(), action.key.protocol).name,
+           {{mark_key(action.key), {}}});
 }
 
 }  // namespace lbctl::kernel::nft

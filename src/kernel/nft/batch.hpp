@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "forward_table.hpp"
 #include "lbctl/model/operation.hpp"
+#include "table.hpp"
 
 namespace lbctl::kernel::nft {
 
@@ -29,9 +29,12 @@ class Batch {
   /// `operation` is the position in the run.
   void create(std::size_t operation, const model::CreateForward& action,
               std::uint32_t server_index);
-  void remove(std::size_t operation);
+  void create(std::size_t operation, const model::CreateMarks& action);
+  void remove(std::size_t operation, TableId table);
   void set_signal(std::size_t operation, const model::SetSignal& action);
   void remove_signal(std::size_t operation, const model::RemoveSignal& action);
+  void set_mark(std::size_t operation, const model::SetMark& action);
+  void remove_mark(std::size_t operation, const model::RemoveMark& action);
 
   /// True while no operation needed a message.
   bool empty() const { return last_ == 0; }
@@ -43,9 +46,11 @@ class Batch {
 
  private:
   template <class Build>
-  void append(std::uint16_t type, std::uint16_t flags, Note note, Build build);
-  void drop_table(std::size_t operation);
-  void elements(std::size_t operation, bool add, const std::string& set, const Elements& elements);
+  void append(TableId table, std::uint16_t type, std::uint16_t flags, Note note, Build build);
+  void create(std::size_t operation, TableId table, bool replaces, const TableObjects& made,
+              const std::map<std::string, Elements>& filled);
+  void elements(std::size_t operation, bool add, TableId table, const std::string& set,
+                const Elements& elements);
   void frame(bool begin);
 
   std::uint32_t first_seq_;

@@ -6,9 +6,10 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
-#include <new>
 #include <string_view>
 
+#include "forward_table.hpp"
+#include "mark_table.hpp"
 #include "policy.hpp"
 
 namespace lbctl::kernel::nft {
@@ -19,12 +20,13 @@ using model::IpAddress;
 // Stands for a part that lbctl's own tables never have: it makes the whole not intact.
 constexpr const char* unreadable = "unreadable";
 
-/// Is it about `table netdev lbctl`? Every kind of message has the table's name as attribute 1.
-bool ours(const nlmsghdr& message) {
+/// Which of lbctl's tables it is about. Every kind of message has the table's name as attribute 1.
+std::optional<TableId> which(const nlmsghdr& message) {
   static_assert(NFTA_TABLE_NAME == 1 && NFTA_CHAIN_TABLE == 1 && NFTA_RULE_TABLE == 1 &&
                 NFTA_SET_TABLE == 1 && NFTA_SET_ELEM_LIST_TABLE == 1);
-  if (static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(&message))->nfgen_family != NFPROTO_NETDEV)
-    return false;
+  const auto family = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(&message))->nfgen_family;
+  const TableId id = family == NFPROTO_NETDEV ? TableId::forward : TableId::marks;
+  if (family != info(id).family) return std::nullopt;
   bool found = false;
   mnl_attr_parse(
       &message, sizeof(nfgenmsg),
@@ -37,16 +39,10 @@ bool ours(const nlmsghdr& message) {
         return MNL_CB_OK;
       },
       &found);
-  return found;
+  return found ? std::optional(id) : std::nullopt;
 }
 
-template <class Handle, class T>
-Handle owned(T* object) {
-  if (object == nullptr) throw std::bad_alloc();
-  return Handle(object);
-}
-
-void take_table(const nlmsghdr& message, Dump& dump) {
+void take_table(const nlmsghdr& message, TableDump& dump) {
   const auto table = owned<TableHandle>(nftnl_table_alloc());
   dump.present = true;
   if (!well_formed(message) || nftnl_table_nlmsg_parse(&message, table.get()) < 0) {
@@ -57,7 +53,7 @@ void take_table(const nlmsghdr& message, Dump& dump) {
                      nftnl_table_get_u32(table.get(), NFTNL_TABLE_USE));
 }
 
-void take_chain(const nlmsghdr& message, Dump& dump) {
+void take_chain(const nlmsghdr& message, TableDump& dump) {
   const auto chain = owned<ChainHandle>(nftnl_chain_alloc());
   if (!well_formed(message) || nftnl_chain_nlmsg_parse(&message, chain.get()) < 0) {
     dump.text.chains["?"] = unreadable;
@@ -66,7 +62,7 @@ void take_chain(const nlmsghdr& message, Dump& dump) {
   dump.text.add_chain(*chain);
 }
 
-void take_rule(const nlmsghdr& message, Dump& dump) {
+void take_rule(const nlmsghdr& message, TableDump& dump) {
   const auto rule = owned<RuleHandle>(nftnl_rule_alloc());
   if (!well_formed(message) || nftnl_rule_nlmsg_parse(&message, rule.get()) < 0) {
     dump.text.rules["?"].emplace_back(unreadable);
@@ -76,7 +72,7 @@ void take_rule(const nlmsghdr& message, Dump& dump) {
   if (!dump.server_index) dump.server_index = forward_device(*rule);
 }
 
-void take_set(const nlmsghdr& message, Dump& dump, bool elements) {
+void take_set(const nlmsghdr& message, TableDump& dump, bool elements) {
   const auto set = owned<SetHandle>(nftnl_set_alloc());
   if (!well_formed(message) || (elements ? nftnl_set_elems_nlmsg_parse(&message, set.get())
                                          : nftnl_set_nlmsg_parse(&message, set.get())) < 0) {
@@ -94,13 +90,13 @@ std::optional<IpAddress> address_of(const Octets& octets) {
 
 /// The addresses of one family; false if an element does not fit the model.
 bool read_addresses(const TableText& text, const SetNames& sets,
-                    std::map<IpAddress, model::ForwardTarget>& out) {
+                    std::map<model::EndpointKey, model::ForwardTarget>& out) {
   bool whole = true;
   if (const auto found = text.elements.find(sets.signal); found != text.elements.end()) {
     for (const auto& [key, value] : found->second) {
       const auto signal = address_of(key), server = address_of(value);
       if (signal && server && signal->family() == server->family()) {
-        out[*signal] = {.server = *server, .join_only = false};
+        out[{*signal, {}}] = {.server = *server, .join_only = false};
       } else {
         whole = false;
       }
@@ -109,7 +105,7 @@ bool read_addresses(const TableText& text, const SetNames& sets,
   if (const auto found = text.elements.find(sets.join_only); found != text.elements.end()) {
     for (const auto& [key, value] : found->second) {
       const auto signal = address_of(key);
-      const auto known = signal ? out.find(*signal) : out.end();
+      const auto known = signal ? out.find({*signal, {}}) : out.end();
       if (known != out.end()) {
         known->second.join_only = true;
       } else {
@@ -124,18 +120,21 @@ bool read_addresses(const TableText& text, const SetNames& sets,
 
 void take_message(const nlmsghdr& message, Dump& dump) {
   if (mnl_nlmsg_get_payload_len(&message) < sizeof(nfgenmsg)) return;
-  if (NFNL_SUBSYS_ID(message.nlmsg_type) != NFNL_SUBSYS_NFTABLES || !ours(message)) return;
+  if (NFNL_SUBSYS_ID(message.nlmsg_type) != NFNL_SUBSYS_NFTABLES) return;
+  const auto id = which(message);
+  if (!id) return;
+  TableDump& table = dump.of(*id);
   switch (NFNL_MSG_TYPE(message.nlmsg_type)) {
     case NFT_MSG_NEWTABLE:
-      return take_table(message, dump);
+      return take_table(message, table);
     case NFT_MSG_NEWCHAIN:
-      return take_chain(message, dump);
+      return take_chain(message, table);
     case NFT_MSG_NEWRULE:
-      return take_rule(message, dump);
+      return take_rule(message, table);
     case NFT_MSG_NEWSET:
-      return take_set(message, dump, false);
+      return take_set(message, table, false);
     case NFT_MSG_NEWSETELEM:
-      return take_set(message, dump, true);
+      return take_set(message, table, true);
     default:
       return;
   }
@@ -156,9 +155,11 @@ std::uint32_t generation(const nlmsghdr& message) {
   return found;
 }
 
-model::NftState decode(const Dump& dump, const NameOfIndex& name_of, const DeviceExists& exists) {
-  model::NftState state;
-  if (!dump.present) return state;
+namespace {
+
+void decode_forward(const TableDump& dump, const NameOfIndex& name_of, const DeviceExists& exists,
+                    model::NftState& state) {
+  if (!dump.present) return;
   model::SignalForward& forward = state.forward.emplace();
   for (const auto& [chain, devices] : dump.text.devices)
     for (const std::string& device : devices)
@@ -166,10 +167,27 @@ model::NftState decode(const Dump& dump, const NameOfIndex& name_of, const Devic
   const bool whole_v4 = read_addresses(dump.text, names_v4, forward.addresses);
   const bool whole_v6 = read_addresses(dump.text, names_v6, forward.addresses);
   state.intact = false;
-  if (!dump.server_index) return state;
+  if (!dump.server_index) return;
   forward.server_device = name_of(*dump.server_index).value_or("");
-  state.intact = whole_v4 && whole_v6 && !forward.server_device.empty() &&
-                 dump.text == make_text(forward, *dump.server_index);
+  state.intact =
+      whole_v4 && whole_v6 && !forward.server_device.empty() &&
+      dump.text == make_text(make_forward_table(forward.client_devices, *dump.server_index),
+                             forward_elements(forward));
+}
+
+void decode_marks(const TableDump& dump, model::NftState& state) {
+  if (!dump.present) return;
+  model::Marks& marks = state.marks.emplace();
+  state.marks_intact = read_marks(dump.text.elements, marks) &&
+                       dump.text == make_text(make_mark_table(), mark_elements(marks));
+}
+
+}  // namespace
+
+model::NftState decode(const Dump& dump, const NameOfIndex& name_of, const DeviceExists& exists) {
+  model::NftState state;
+  decode_forward(dump.forward, name_of, exists, state);
+  decode_marks(dump.marks, state);
   return state;
 }
 

@@ -13,11 +13,15 @@
 
 namespace lbctl::kernel::nft {
 
-/// What a series of dumps said of `table netdev lbctl`; other tables in it are passed over.
-struct Dump {
+/// What a series of dumps said of lbctl's tables; other tables in it are passed over.
+struct TableDump {
   bool present = false;
   TableText text;
   std::optional<std::uint32_t> server_index;  ///< of the first fwd rule
+};
+struct Dump {
+  TableDump forward, marks;
+  TableDump& of(TableId id) { return id == TableId::forward ? forward : marks; }
 };
 
 /// Takes one answer of a dump of tables, chains, sets, rules or elements. What is not well formed

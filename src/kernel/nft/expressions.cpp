@@ -97,6 +97,13 @@ RuleWriter& RuleWriter::look_up(const char* map, std::uint32_t reg) {
   return *this;
 }
 
+RuleWriter& RuleWriter::set_mark() {
+  nftnl_expr* expr = add("meta");
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, NFT_META_MARK);
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, NFT_REG_1);
+  return *this;
+}
+
 RuleWriter& RuleWriter::counter() {
   add("counter");
   return *this;

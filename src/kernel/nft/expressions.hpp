@@ -24,6 +24,7 @@ class RuleWriter {
   RuleWriter& compare(std::uint32_t op, std::span<const std::uint8_t> value);  ///< NFT_CMP_*
   RuleWriter& in_set(const char* set);
   RuleWriter& look_up(const char* map, std::uint32_t reg);  ///< key and answer in `reg`
+  RuleWriter& set_mark();                                   ///< the packet's mark from register 1
   RuleWriter& counter();
   RuleWriter& verdict(int verdict);  ///< NF_ACCEPT, NF_DROP
   /// To the neighbour whose address is in register 2, out of the device with this index.

@@ -8,9 +8,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
-#include <new>
-
-#include "expressions.hpp"
+#include <array>
 
 namespace lbctl::kernel::nft {
 namespace {
@@ -18,8 +16,6 @@ namespace {
 using Octet = std::array<std::uint8_t, 1>;
 using TwoOctets = std::array<std::uint8_t, 2>;
 
-// nft's enum datatypes.
-constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_icmp = 14, type_icmpv6 = 29;
 // Before `forward`, which takes what is left. The names say more than the numbers.
 constexpr std::int32_t guard_priority = -10, forward_priority = 0;
 
@@ -42,59 +38,26 @@ struct FamilyShape {
 constexpr FamilyShape shape_v4{names_v4, NFPROTO_IPV4, {0x08, 0x00}, 16, 4, 8, IPPROTO_ICMP};
 constexpr FamilyShape shape_v6{names_v6, NFPROTO_IPV6, {0x86, 0xdd}, 24, 16, 7, IPPROTO_ICMPV6};
 
-template <class Handle, class T>
-Handle owned(T* object) {
-  if (object == nullptr) throw std::bad_alloc();
-  return Handle(object);
-}
-
-ChainHandle base_chain(const char* name, std::int32_t priority,
-                       const std::set<std::string>& devices) {
-  auto chain = owned<ChainHandle>(nftnl_chain_alloc());
+ChainHandle ingress_chain(const char* name, std::int32_t priority,
+                          const std::set<std::string>& devices) {
+  auto chain = base_chain(name, NF_NETDEV_INGRESS, priority);
   std::vector<const char*> list;
   list.reserve(devices.size() + 1);
   for (const std::string& device : devices)
     list.push_back(device.c_str());
   list.push_back(nullptr);
-  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TABLE, model::nft_table_name);
-  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_NAME, name);
-  nftnl_chain_set_str(chain.get(), NFTNL_CHAIN_TYPE, "filter");
-  nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_HOOKNUM, NF_NETDEV_INGRESS);
-  nftnl_chain_set_s32(chain.get(), NFTNL_CHAIN_PRIO, priority);
-  nftnl_chain_set_u32(chain.get(), NFTNL_CHAIN_POLICY, NF_ACCEPT);
   nftnl_chain_set_array(chain.get(), NFTNL_CHAIN_DEVICES, list.data());
   return chain;
 }
 
-SetHandle make_set(const SetShape& shape) {
-  auto set = owned<SetHandle>(nftnl_set_alloc());
-  nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, model::nft_table_name);
-  nftnl_set_set_str(set.get(), NFTNL_SET_NAME, shape.name);
-  nftnl_set_set_u32(set.get(), NFTNL_SET_FAMILY, NFPROTO_NETDEV);
-  nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_TYPE, shape.key_type);
-  nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_LEN, shape.key_octets);
-  nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, shape.data_octets != 0 ? NFT_SET_MAP : 0);
-  if (shape.data_octets != 0) {
-    nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, shape.data_type);
-    nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, shape.data_octets);
-  }
-  return set;
-}
-
+/// Adds to the chains of one table.
 class Rules {
  public:
-  explicit Rules(std::vector<RuleHandle>& out) : out_(out) {}
-  RuleWriter add(const char* chain) {
-    auto rule = owned<RuleHandle>(nftnl_rule_alloc());
-    nftnl_rule_set_str(rule.get(), NFTNL_RULE_TABLE, model::nft_table_name);
-    nftnl_rule_set_str(rule.get(), NFTNL_RULE_CHAIN, chain);
-    nftnl_rule_set_u32(rule.get(), NFTNL_RULE_FAMILY, NFPROTO_NETDEV);
-    out_.push_back(std::move(rule));
-    return RuleWriter(*out_.back());
-  }
+  explicit Rules(TableObjects& to) : to_(to) {}
+  RuleWriter add(const char* chain) { return add_rule(to_, TableId::forward, chain); }
 
  private:
-  std::vector<RuleHandle>& out_;
+  TableObjects& to_;
 };
 
 /// `ip daddr @join_only4`
@@ -180,14 +143,9 @@ void forward_home(Rules& rules, const FamilyShape& family, std::uint32_t server_
                family.address_octets);
 }
 
-Octets octets_of(const model::IpAddress& address) {
-  const auto octets = address.octets();
-  return {octets.begin(), octets.end()};
-}
-
 }  // namespace
 
-const std::array<SetShape, 6>& set_shapes() {
+std::span<const SetShape> forward_sets() {
   static constexpr std::array<SetShape, 6> shapes{{
       {names_v4.signal, type_ipv4, 4, type_ipv4, 4},
       {names_v6.signal, type_ipv6, 16, type_ipv6, 16},
@@ -201,31 +159,26 @@ const std::array<SetShape, 6>& set_shapes() {
 
 std::map<std::string, Elements> forward_elements(const model::SignalForward& forward) {
   std::map<std::string, Elements> all;
-  for (const SetShape& shape : set_shapes())
+  for (const SetShape& shape : forward_sets())
     all[shape.name];
   for (const std::uint8_t type : icmp_types)
     all[names_v4.icmp][{type}];
   for (const std::uint8_t type : icmpv6_types)
     all[names_v6.icmp][{type}];
   for (const auto& [signal, target] : forward.addresses) {
-    const SetNames& sets = names(signal.family());
-    all[sets.signal][octets_of(signal)] = octets_of(target.server);
-    if (target.join_only) all[sets.join_only][octets_of(signal)];
+    const SetNames& sets = names(signal.address.family());
+    all[sets.signal][octets_of(signal.address)] = octets_of(target.server);
+    if (target.join_only) all[sets.join_only][octets_of(signal.address)];
   }
   return all;
 }
 
-ForwardTable make_forward_table(const std::set<std::string>& client_devices,
+TableObjects make_forward_table(const std::set<std::string>& client_devices,
                                 std::uint32_t server_index) {
-  ForwardTable made;
-  made.table = owned<TableHandle>(nftnl_table_alloc());
-  nftnl_table_set_str(made.table.get(), NFTNL_TABLE_NAME, model::nft_table_name);
-  nftnl_table_set_u32(made.table.get(), NFTNL_TABLE_FAMILY, NFPROTO_NETDEV);
-  for (const SetShape& shape : set_shapes())
-    made.sets.push_back(make_set(shape));
-  made.chains.push_back(base_chain("guard", guard_priority, client_devices));
-  made.chains.push_back(base_chain("forward", forward_priority, client_devices));
-  Rules rules(made.rules);
+  TableObjects made = make_table(TableId::forward);
+  made.chains.push_back(ingress_chain("guard", guard_priority, client_devices));
+  made.chains.push_back(ingress_chain("forward", forward_priority, client_devices));
+  Rules rules(made);
   guard_v4_fragments(rules);
   guard_v6_fragments(rules);
   guard_joins(rules, shape_v4);
@@ -233,24 +186,6 @@ ForwardTable make_forward_table(const std::set<std::string>& client_devices,
   forward_home(rules, shape_v4, server_index);
   forward_home(rules, shape_v6, server_index);
   return made;
-}
-
-SetHandle make_element_carrier(const std::string& set) {
-  auto carrier = owned<SetHandle>(nftnl_set_alloc());
-  nftnl_set_set_str(carrier.get(), NFTNL_SET_TABLE, model::nft_table_name);
-  nftnl_set_set_str(carrier.get(), NFTNL_SET_NAME, set.c_str());
-  return carrier;
-}
-
-void add_element(nftnl_set& carrier, const Octets& key, const Octets& value) {
-  nftnl_set_elem* element = nftnl_set_elem_alloc();
-  if (element == nullptr) throw std::bad_alloc();
-  nftnl_set_elem_set(element, NFTNL_SET_ELEM_KEY, key.data(),
-                     static_cast<std::uint32_t>(key.size()));
-  if (!value.empty())
-    nftnl_set_elem_set(element, NFTNL_SET_ELEM_DATA, value.data(),
-                       static_cast<std::uint32_t>(value.size()));
-  nftnl_set_elem_add(&carrier, element);
 }
 
 }  // namespace lbctl::kernel::nft

@@ -102,7 +102,7 @@ constexpr Rule chain[]{
     {NFTA_CHAIN_TYPE, Kind::string},  {NFTA_CHAIN_COUNTERS, Kind::nest, &counter_policy},
     {NFTA_CHAIN_PAD, Kind::octets},   {NFTA_CHAIN_FLAGS, Kind::u32},
     {NFTA_CHAIN_ID, Kind::u32},       {NFTA_CHAIN_USERDATA, Kind::octets}};
-constexpr Rule description[]{{NFTA_SET_DESC_SIZE, Kind::u32}};
+constexpr Rule description[]{{NFTA_SET_DESC_SIZE, Kind::u32}, {NFTA_SET_DESC_CONCAT, Kind::octets}};
 constexpr Policy description_policy{description, NFTA_SET_DESC_MAX};
 constexpr Rule set[]{{NFTA_SET_TABLE, Kind::string},
                      {NFTA_SET_NAME, Kind::string},
@@ -121,6 +121,7 @@ constexpr Rule set[]{{NFTA_SET_TABLE, Kind::string},
                      {NFTA_SET_OBJ_TYPE, Kind::u32},
                      {NFTA_SET_HANDLE, Kind::u64}};
 constexpr Rule element[]{{NFTA_SET_ELEM_KEY, Kind::nest, &data_policy},
+                         {NFTA_SET_ELEM_KEY_END, Kind::nest, &data_policy},
                          {NFTA_SET_ELEM_DATA, Kind::nest, &data_policy},
                          {NFTA_SET_ELEM_FLAGS, Kind::u32},
                          {NFTA_SET_ELEM_TIMEOUT, Kind::u64},

@@ -69,7 +69,9 @@ int collect_element(nftnl_set_elem* element, void* out) {
         static_cast<const std::uint8_t*>(nftnl_set_elem_get(element, attribute, &length));
     return data == nullptr ? Octets{} : Octets(data, data + length);
   };
-  elements[octets(NFTNL_SET_ELEM_KEY)] = octets(NFTNL_SET_ELEM_DATA);
+  Octets key = octets(NFTNL_SET_ELEM_KEY);
+  append(key, octets(NFTNL_SET_ELEM_KEY_END));
+  elements[std::move(key)] = octets(NFTNL_SET_ELEM_DATA);
   return 0;
 }
 
@@ -154,8 +156,7 @@ std::optional<std::uint32_t> forward_device(const nftnl_rule& rule) {
   return search.device;
 }
 
-TableText make_text(const model::SignalForward& forward, std::uint32_t server_index) {
-  const ForwardTable made = make_forward_table(forward.client_devices, server_index);
+TableText make_text(const TableObjects& made, std::map<std::string, Elements> elements) {
   TableText text;
   text.set_head(0, static_cast<std::uint32_t>(made.chains.size() + made.sets.size()));
   for (const ChainHandle& chain : made.chains)
@@ -164,7 +165,7 @@ TableText make_text(const model::SignalForward& forward, std::uint32_t server_in
     text.add_set(*set);
   for (const RuleHandle& rule : made.rules)
     text.add_rule(*rule);
-  text.elements = forward_elements(forward);
+  text.elements = std::move(elements);
   return text;
 }
 

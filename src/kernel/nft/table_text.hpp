@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "forward_table.hpp"
 #include "lbctl/base/result.hpp"
+#include "table.hpp"
 
 namespace lbctl::kernel::nft {
 
@@ -35,7 +35,7 @@ struct TableText {
 /// The interface index that the first `fwd` of the rule sends to.
 std::optional<std::uint32_t> forward_device(const nftnl_rule& rule);
 
-/// What lbctl makes for this forward.
-TableText make_text(const model::SignalForward& forward, std::uint32_t server_index);
+/// What lbctl makes of these objects, with these elements in its sets.
+TableText make_text(const TableObjects& made, std::map<std::string, Elements> elements);
 
 }  // namespace lbctl::kernel::nft

@@ -87,10 +87,10 @@ quic = { cid = { scheme = "quic-lb" } }
   SignalForward forward;
   forward.client_devices = {"eth0"};
   forward.server_device = "eth0";
-  forward.addresses = {{ip("192.0.2.111"), {ip("192.0.2.11"), true}},
-                       {ip("192.0.2.112"), {ip("192.0.2.12"), true}},
-                       {ip("2001:db8::111"), {ip("2001:db8::11"), true}},
-                       {ip("2001:db8::112"), {ip("2001:db8::12"), true}}};
+  forward.addresses = {{{ip("192.0.2.111")}, {ip("192.0.2.11"), true}},
+                       {{ip("192.0.2.112")}, {ip("192.0.2.12"), true}},
+                       {{ip("2001:db8::111")}, {ip("2001:db8::11"), true}},
+                       {{ip("2001:db8::112")}, {ip("2001:db8::12"), true}}};
   want.nft.forward = forward;
   for (const char* address : {"192.0.2.100", "192.0.2.111", "192.0.2.112"}) {
     want.addresses[{"eth0", ip(address), 32}] = announced;
@@ -130,8 +130,8 @@ mptcp = { join_only = false }
     want.addresses[{device, ip("2001:db8::100"), 128}] = announced;
     want.addresses[{device, ip("2001:db8::111"), 128}] = announced;
   }
-  want.nft.forward =
-      SignalForward{{"eth1", "eth2"}, "eth0", {{ip("2001:db8::111"), {ip("2001:db8::11"), false}}}};
+  want.nft.forward = SignalForward{
+      {"eth1", "eth2"}, "eth0", {{{ip("2001:db8::111")}, {ip("2001:db8::11"), false}}}};
   test::check_state(got.state, want);
 }
 
@@ -177,7 +177,7 @@ servers = ["rs2"]
 )"));
   REQUIRE(got.state.nft.forward);
   CHECK(got.state.nft.forward->addresses.size() == 2);
-  CHECK_FALSE(got.state.nft.forward->addresses.contains(ip("192.0.2.112")));
+  CHECK_FALSE(got.state.nft.forward->addresses.contains({ip("192.0.2.112")}));
 }
 
 TEST_CASE("resolve director: without services it holds nothing") {

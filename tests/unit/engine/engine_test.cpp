@@ -33,7 +33,7 @@ NodeState everything() {
   out.sysctls = {{arp_ignore, "1"}};
   out.ipvs[web] = {.scheduler = "mh", .destinations = {{rs1, {Weight{10}}}, {rs2, {Weight{10}}}}};
   out.nft.forward =
-      SignalForward{{"eth0"}, "eth0", {{ip("192.0.2.111"), {ip("192.0.2.11"), true}}}};
+      SignalForward{{"eth0"}, "eth0", {{{ip("192.0.2.111")}, {ip("192.0.2.11"), true}}}};
   out.addresses = {{vip, {rtnl_protocol, true}}};
   out.mptcp.endpoints = {{signal_address, {.signal = true}}};
   out.mptcp.limits = MptcpLimits{4, 0};

@@ -29,6 +29,7 @@ TEST_CASE("ledger: what is written is what is read") {
   const DestinationKey rs1{*IpAddress::parse("192.0.2.11"), Port{443}};
   ledger.leaving.destinations[{web, rs1}] = {UnixTime{1700000000}, 7, true};
   ledger.leaving.addresses[*IpAddress::parse("2001:db8::1")] = UnixTime{1700000001};
+  ledger.leaving.marked_vips[*IpAddress::parse("192.0.2.100")] = UnixTime{1700000004};
   ledger.leaving.steered[{web.address, web.port}] = UnixTime{1700000002};
   ledger.leaving.server_ids[ServerId{3}] = UnixTime{1700000003};
   const auto read = engine::parse_ledger(engine::to_text(ledger));

@@ -7,6 +7,7 @@
 
 #include "nft/batch.hpp"
 #include "nft/decode.hpp"
+#include "nft/forward_table.hpp"
 #include "nft/refusal.hpp"
 
 using namespace lbctl;
@@ -23,9 +24,9 @@ model::IpAddress ip(const char* text) {
 
 model::SignalForward example() {
   model::SignalForward forward{.client_devices = {"eth0", "eth1"}, .server_device = "eth0"};
-  forward.addresses[ip("192.0.2.111")] = {.server = ip("192.0.2.11"), .join_only = true};
-  forward.addresses[ip("2001:db8:100::111")] = {.server = ip("2001:db8:100::11"),
-                                                .join_only = false};
+  forward.addresses[{ip("192.0.2.111")}] = {.server = ip("192.0.2.11"), .join_only = true};
+  forward.addresses[{ip("2001:db8:100::111")}] = {.server = ip("2001:db8:100::11"),
+                                                  .join_only = false};
   return forward;
 }
 
@@ -60,9 +61,14 @@ void number_as_kernel(nlmsghdr& message) {
   }
 }
 
+kernel::nft::TableText made(const model::SignalForward& forward) {
+  return kernel::nft::make_text(kernel::nft::make_forward_table(forward.client_devices, eth0_index),
+                                kernel::nft::forward_elements(forward));
+}
+
 std::vector<std::vector<std::uint8_t>> created(const model::SignalForward& forward) {
   Batch batch(1);
-  batch.create(0, {.forward = forward, .replaces = false}, eth0_index);
+  batch.create(0, model::CreateForward{.forward = forward, .replaces = false}, eth0_index);
   auto messages = messages_of(batch.finish());
   for (auto& message : messages)
     number_as_kernel(*reinterpret_cast<nlmsghdr*>(message.data()));
@@ -78,7 +84,7 @@ Dump dumped(const model::SignalForward& forward) {
   for (const auto& message : created(forward))
     take_message(header(message), dump);
   // The request does not say how much is in the table, the kernel's answer does.
-  dump.text.set_head(0, 8);
+  dump.forward.text.set_head(0, 8);
   return dump;
 }
 
@@ -102,11 +108,11 @@ TEST_CASE("nft: the table in libnftnl's words is the recorded one") {
   std::ifstream file(LBCTL_SOURCE_DIR "/tests/unit/kernel/nft_forward_table.txt");
   REQUIRE(file.good());
   const std::string recorded((std::istreambuf_iterator<char>(file)), {});
-  CHECK(kernel::nft::make_text(example(), eth0_index).text() == recorded);
+  CHECK(made(example()).text() == recorded);
 }
 
 TEST_CASE("nft: what is sent is understood as the same forward, intact") {
-  CHECK(dumped(example()).text.text() == kernel::nft::make_text(example(), eth0_index).text());
+  CHECK(dumped(example()).forward.text.text() == made(example()).text());
   CHECK(decode(dumped(example()), name_of, exists) ==
         model::NftState{.forward = example(), .intact = true});
 }
@@ -116,22 +122,22 @@ TEST_CASE("nft: any departure is not intact") {
   const Dump good = dumped(example());
   REQUIRE(judge(good));
   Dump dump = good;
-  dump.text.rules["guard"].pop_back();
+  dump.forward.text.rules["guard"].pop_back();
   CHECK(!judge(dump));
   dump = good;
-  std::swap(dump.text.rules["guard"][2], dump.text.rules["guard"][3]);
+  std::swap(dump.forward.text.rules["guard"][2], dump.forward.text.rules["guard"][3]);
   CHECK(!judge(dump));
   dump = good;
-  dump.text.devices["guard"].erase("eth1");
+  dump.forward.text.devices["guard"].erase("eth1");
   CHECK(!judge(dump));
   dump = good;
-  dump.text.set_head(NFT_TABLE_F_DORMANT, 8);
+  dump.forward.text.set_head(NFT_TABLE_F_DORMANT, 8);
   CHECK(!judge(dump));
   dump = good;
-  dump.text.elements["signal4"][{10, 0, 0, 1}] = {};
+  dump.forward.text.elements["signal4"][{10, 0, 0, 1}] = {};
   CHECK(!judge(dump));
   dump = good;
-  dump.server_index.reset();
+  dump.forward.server_index.reset();
   CHECK(!judge(dump));
   CHECK(!decode(good, [](std::uint32_t) { return std::nullopt; }, exists).intact);
   CHECK(!decode(good, name_of, [](const std::string& device) { return device == "eth0"; }).intact);
@@ -149,14 +155,14 @@ TEST_CASE("nft: messages cut off anywhere, or with any octet spoilt, are read wi
       reinterpret_cast<nlmsghdr*>(piece.data())->nlmsg_len = cut;
       Dump dump;
       take_message(header(piece), dump);
-      CHECK(decode(dump, name_of, exists).intact == !dump.present);
+      CHECK(decode(dump, name_of, exists).intact == !dump.forward.present);
     }
     for (std::size_t at = NLMSG_HDRLEN; at < header(message).nlmsg_len; ++at) {
       auto spoilt = message;
       spoilt[at] ^= 0xff;
       Dump dump;
       take_message(header(spoilt), dump);
-      (void)dump.text.text();
+      (void)dump.forward.text.text();
     }
   }
 }
@@ -167,7 +173,7 @@ TEST_CASE("nft: only what changes is sent") {
   const model::ForwardTarget open{.server = ip("192.0.2.11"), .join_only = false};
   const auto sent = [&](std::optional<model::ForwardTarget> from, const model::ForwardTarget& to) {
     Batch batch(1);
-    batch.set_signal(0, {.signal = ip("192.0.2.111"), .from = from, .to = to});
+    batch.set_signal(0, {.signal = {ip("192.0.2.111")}, .from = from, .to = to});
     auto all = types(batch);
     return std::vector<std::uint16_t>(all.begin() + 1, all.end() - 1);  // without the frame
   };
@@ -184,8 +190,8 @@ TEST_CASE("nft: many elements are spread over messages that the kernel can take"
   for (unsigned i = 0; i < 2000; ++i) {
     const std::array<std::uint8_t, 4> octets{10, 0, static_cast<std::uint8_t>(i / 256),
                                              static_cast<std::uint8_t>(i % 256)};
-    forward.addresses[model::IpAddress::from_octets(octets).value()] = {.server = ip("192.0.2.11"),
-                                                                        .join_only = false};
+    forward.addresses[{model::IpAddress::from_octets(octets).value()}] = {
+        .server = ip("192.0.2.11"), .join_only = false};
   }
   for (const auto& message : created(forward))
     CHECK(header(message).nlmsg_len < 65536);
@@ -212,6 +218,6 @@ TEST_CASE("nft: a refusal names the operation, and the option that the kernel la
   const auto taken = kernel::nft::refusal(
       {.seq = 1, .sys = EEXIST, .words = {}},
       {.carries = Carries::element, .operation = 0, .object = "element of signal4"},
-      model::SetSignal{.signal = ip("192.0.2.111"), .from = {}, .to = {}});
+      model::SetSignal{.signal = {ip("192.0.2.111")}, .from = {}, .to = {}});
   CHECK(taken.code() == Errc::conflict);
 }

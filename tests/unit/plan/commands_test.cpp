@@ -169,10 +169,10 @@ TEST_CASE(
   REQUIRE(file.good());
   const std::string rules((std::istreambuf_iterator<char>(file)), {});
   const std::string made =
-      script({CreateForward{{{"eth0"}, "eth0", {}}, false}, SetSignal{ip("192.0.2.111"), {}, to11},
-              SetSignal{ip("192.0.2.112"), {}, to12},
-              SetSignal{ip("2001:db8:100::111"), {}, {ip("2001:db8:100::11"), true}},
-              SetSignal{ip("2001:db8:100::112"), {}, {ip("2001:db8:100::12"), false}}});
+      script({CreateForward{{{"eth0"}, "eth0", {}}, false},
+              SetSignal{{ip("192.0.2.111")}, {}, to11}, SetSignal{{ip("192.0.2.112")}, {}, to12},
+              SetSignal{{ip("2001:db8:100::111")}, {}, {ip("2001:db8:100::11"), true}},
+              SetSignal{{ip("2001:db8:100::112")}, {}, {ip("2001:db8:100::12"), false}}});
   CHECK(made.starts_with("nft -f - <<'END'\ncreate table netdev lbctl\ntable netdev lbctl {\n"));
   CHECK(made.ends_with("\n}\nEND\n"));
   CHECK(essence(without(without(made, "nft -f - <<'END'\ncreate table netdev lbctl\n"), "END\n")) ==
@@ -191,7 +191,7 @@ TEST_CASE("commands: a table is replaced in one transaction; several devices, no
 }
 
 TEST_CASE("commands: a run of changed signal addresses is one transaction, the old goes first") {
-  const IpAddress a = ip("192.0.2.111"), b = ip("2001:db8::112");
+  const EndpointKey a{ip("192.0.2.111"), {}}, b{ip("2001:db8::112"), {}};
   const ForwardTarget b11{ip("2001:db8::11"), true};
   CHECK(with_comments({SetSignal{a, to12, to11}, SetSignal{a, to11, {ip("192.0.2.11"), false}},
                        SetSignal{b, {}, b11}, RemoveSignal{b, b11}, RemoveSignal{a, to12}}) ==

@@ -61,7 +61,8 @@ TEST_CASE("plan: on a director the VIP comes after everything that serves it, an
   NodeState full;
   full.ipvs = {{web, mh({{a, weighing(1)}})}};
   full.addresses = {{{"eth0", web.address, 32}, {rtnl_protocol, true}}};
-  full.nft.forward = SignalForward{{"eth0"}, "eth0", {{ip("192.0.2.111"), {ip("10.0.0.5"), true}}}};
+  full.nft.forward =
+      SignalForward{{"eth0"}, "eth0", {{{ip("192.0.2.111")}, {ip("10.0.0.5"), true}}}};
   CHECK(plan_text(full, {}) ==
         "+ ipvs tcp 192.0.2.10:80  scheduler mh (mh-fallback, mh-port)\n"
         "+ ipvs tcp 192.0.2.10:80 -> 10.0.0.5:80  dr weight 1\n"
@@ -98,8 +99,8 @@ TEST_CASE("plan: a broken table is made anew in one piece, a changed element alo
   const ForwardTarget to_a{ip("10.0.0.5"), true};
   const ForwardTarget to_b{ip("10.0.0.6"), true};
   NodeState want, have;
-  want.nft.forward = SignalForward{{"eth0"}, "eth0", {{ip("192.0.2.111"), to_b}}};
-  have.nft.forward = SignalForward{{"eth0"}, "eth0", {{ip("192.0.2.111"), to_a}}};
+  want.nft.forward = SignalForward{{"eth0"}, "eth0", {{{ip("192.0.2.111")}, to_b}}};
+  have.nft.forward = SignalForward{{"eth0"}, "eth0", {{{ip("192.0.2.111")}, to_a}}};
   CHECK(plan_text(want, have) ==
         "~ nft signal 192.0.2.111  10.0.0.5 join-only -> 10.0.0.6 join-only\n");
   have.nft.intact = false;

@@ -25,7 +25,7 @@ constexpr AddressSettings ours{rtnl_protocol, false};
 NodeState two_servers(const char* scheduler = "rr") {
   NodeState out;
   out.ipvs[web] = {.scheduler = scheduler, .destinations = {{a, {Weight{1}}}, {b, {Weight{1}}}}};
-  out.nft.forward = SignalForward{{"eth0"}, "eth0", {{signal_b.address, {b.address, true}}}};
+  out.nft.forward = SignalForward{{"eth0"}, "eth0", {{{signal_b.address}, {b.address, true}}}};
   out.addresses = {{vip, ours}, {signal_b, ours}};
   return out;
 }
