@@ -74,6 +74,22 @@ std::size_t destinations(const model::IpvsState& state) {
   return out;
 }
 
+std::vector<std::string> daemons(const model::NodeState& state) {
+  std::vector<std::string> out;
+  for (const auto& [role, daemon] : state.ipvs_node.daemons)
+    out.push_back(fmt::format("{} dev {} id {}", name(role), daemon.device, daemon.id));
+  return out;
+}
+
+std::vector<std::string> tunnel_ends(const model::NodeState& state) {
+  std::vector<std::string> out;
+  for (const auto& [device, tunnel] : state.tunnels.devices)
+    out.push_back(device);
+  for (const auto& [key, port] : state.tunnels.ports)
+    out.push_back(key.text());
+  return out;
+}
+
 std::vector<std::string> sysctls(const model::NodeState& state) {
   std::vector<std::string> out;
   for (const auto& [path, value] : state.sysctls)
@@ -123,6 +139,7 @@ std::string render(const Holding& holding) {
     line("nft",
          fmt::format("signal addresses brought home: {}", state.nft.forward->addresses.size()));
   }
+  if (!state.ipvs_node.timeouts.empty()) line("timeouts", plan::describe(state.ipvs_node.timeouts));
   if (!state.mptcp.endpoints.empty()) {
     line("mptcp", count(state.mptcp.endpoints.size(), "endpoint") +
                       (state.mptcp.limits ? ", " + plan::describe(*state.mptcp.limits) : ""));
@@ -131,6 +148,8 @@ std::string render(const Holding& holding) {
     line("quic", fmt::format("{} and {} on {}", count(state.xdp.services.size(), "listener"),
                              count(state.xdp.servers.size(), "server"), device));
   }
+  line("sync", shortened(daemons(state)));
+  line("tunnels", shortened(tunnel_ends(state)));
   line("sysctls", shortened(sysctls(state)));
   return out;
 }

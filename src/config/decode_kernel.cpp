@@ -63,18 +63,21 @@ std::optional<std::string> decode_threshold(const Node& node, Range range, Repor
   if (!std::ranges::all_of(node.items, [](const Node& item) { return item.is(Kind::integer); }))
     return std::nullopt;  // has been reported
   const std::string hint = "[FIRST, PERIOD], and FIRST below PERIOD, or PERIOD 0: [3, 50]";
-  if (node.items.size() != 2) {
-    report.error(node.at, "sync_threshold must be two numbers", hint);
+  std::vector<std::int64_t> numbers;
+  for (const Node& item : node.items)
+    if (const auto number = decode_number(item, "sync_threshold", range, report))
+      numbers.push_back(*number);
+  if (numbers.size() != node.items.size()) return std::nullopt;
+  if (numbers.size() != 2) {
+    if (!numbers.empty()) report.error(node.at, "sync_threshold must be two numbers", hint);
+    return std::nullopt;  // that it is empty has been reported
+  }
+  const std::int64_t first = numbers[0], period = numbers[1];
+  if (period != 0 && first >= period) {
+    report.error(node.at, fmt::format("no packet is number {} of {}", first, period), hint);
     return std::nullopt;
   }
-  const auto first = decode_number(node.items[0], "sync_threshold", range, report);
-  const auto period = decode_number(node.items[1], "sync_threshold", range, report);
-  if (!first || !period) return std::nullopt;
-  if (*period != 0 && *first >= *period) {
-    report.error(node.at, fmt::format("no packet is number {} of {}", *first, *period), hint);
-    return std::nullopt;
-  }
-  return fmt::format("{} {}", *first, *period);
+  return fmt::format("{} {}", first, period);
 }
 
 /// The value as it is written below /proc/sys; nothing after an error.

@@ -29,7 +29,6 @@ void add_destinations(Desired& out, const Config& config, const Service& service
     // By mark it is 0: the port stays as it is.
     const model::DestinationKey to{*address, service.server_port(use, key.port)};
     if (const model::DrainIntent* intent = find_drain(drains, name, service.name)) {
-      const bool udp = key.protocol == model::L4::udp;
       out.drains[{key, to}] = intent->drain(udp ? config.drain.udp : config.drain.tcp);
     } else {
       virtual_service.destinations[to] = {
@@ -40,7 +39,8 @@ void add_destinations(Desired& out, const Config& config, const Service& service
 }
 
 void add_service(Desired& out, const Config& config, const Service& service,
-                 const model::ServiceKey& key, std::span<const model::DrainIntent> drains) {
+                 const model::ServiceKey& key, bool udp,
+                 std::span<const model::DrainIntent> drains) {
   model::VirtualService virtual_service;
   virtual_service.scheduler = service.scheduler;
   virtual_service.flags = service.flags;
@@ -52,7 +52,7 @@ void add_service(Desired& out, const Config& config, const Service& service,
   // The kernel takes the flag for TCP, too, and does nothing with it.
   if (!udp) virtual_service.flags.one_packet = false;
   out.state.ipvs[key] = std::move(virtual_service);
-  add_destinations(out, config, service, key, drains);
+  add_destinations(out, config, service, key, udp, drains);
 }
 
 /// One virtual service for each family, and the mark for what belongs to it.

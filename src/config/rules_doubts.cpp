@@ -25,7 +25,7 @@ void doubt_scheduler(const DraftService& service, std::size_t directors, Report&
                   "another server, and break",
                   scheduler, directors),
       "scheduler = \"mh\" with scheduler_flags = [\"mh-port\", \"mh-fallback\"] chooses the same "
-      "server on every director");
+      "server on every director; or add [ipvs.sync]");
 }
 
 /// Clients choose 8 octets or more for their first packet, most of them 8.
@@ -76,7 +76,8 @@ void doubt_signals(const DraftService& service, const Draft& draft, Report& repo
 
 void check_doubts(const Draft& draft, Report& report) {
   for (const DraftService& service : draft.services) {
-    doubt_scheduler(service, draft.directors.size(), report);
+    // Directors that tell each other of their connections need no hashing.
+    if (!draft.ipvs.sync) doubt_scheduler(service, draft.directors.size(), report);
     doubt_cid_length(service, report);
     doubt_signals(service, draft, report);
   }
