@@ -45,8 +45,10 @@ bool has_tunnels() {
     const tests::Inside inside(netns);
     const bool all =
         tests::try_run(
-            "{ for k in ipip ip6tnl gre ip6gre; do ip link add p$k type $k local any "
-            "|| exit; done; ip fou add port 5555 gue && echo yes; } 2>/dev/null") == "yes\n";
+            "{ for k in 'ipip local 192.0.2.1' 'gre local 192.0.2.1' 'ip6tnl local 2001:db8::1' "
+            "'ip6gre local 2001:db8::1'; do ip link add probe type $k && ip link del probe || "
+            "exit; "
+            "done; ip fou add port 5555 gue && echo yes; } 2>/dev/null") == "yes\n";
     if (!all)
       std::puts("skipped: this kernel lacks tunnel devices; the lab makes these pairs with them");
     return all;
