@@ -55,12 +55,10 @@ class Scanner {
     if (!at_end()) ++pos_;
   }
   void comment() {
-    const std::size_t start = pos_;
     while (!at_line_end() && !failed_) {
       if (is_control(peek())) return fail_here("control character in a comment");
       ++pos_;
     }
-    out_.comments.push_back({start, pos_ - start});
   }
   static bool is_control(char c) {
     return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;

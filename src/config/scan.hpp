@@ -1,5 +1,5 @@
-// One strict pass over the text before toml11 sees it, for what toml11 3.7 does not give: where
-// each key stands, the exact place of a syntax error, limits (its parser recurses), and speed.
+// One strict pass over the text: what it consists of, where each piece stands, the exact place of a
+// syntax error, and limits. What a single value means is left to toml11.
 #pragma once
 
 #include <cstdint>
@@ -35,14 +35,14 @@ struct Piece {
 
 struct Scan {
   std::vector<Piece> pieces;
-  std::vector<Span> comments;
 };
 
 inline constexpr std::size_t max_line_length = 16384;
 /// Arrays and inline tables inside each other, and parts of a key: lbctl's own files need 4.
 inline constexpr std::size_t max_nesting = 16;
 
-/// Checks size, encoding and syntax (TOML 1.0.0). That a key is defined twice is left to toml11.
+/// Checks size, encoding and syntax (TOML 1.0.0). That a key is defined twice is left to
+/// build_tree().
 std::expected<Scan, SyntaxError> scan(const File& file);
 
 }  // namespace lbctl::config

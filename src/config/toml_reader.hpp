@@ -1,4 +1,4 @@
-// The only door to toml11.
+// The only door to toml11, which reads the values; what is around them scan.hpp and tree.hpp read.
 #pragma once
 
 #include <optional>
@@ -7,14 +7,8 @@
 
 namespace lbctl::config {
 
-/// toml11 takes about 6,000 instructions for each octet of the whole text.
-enum class Way : std::uint8_t {
-  fast,   ///< plain files by build_tree(), everything else as a whole
-  whole,  ///< toml11 reads all of it; tests hold the fast way against this
-};
-
 /// The top-level table, its places counted through all files; nothing, and an error in `report`, if
 /// the text is not TOML.
-std::optional<Node> read_toml(const File& file, Report& report, Way way = Way::fast);
+std::optional<Node> read_toml(const File& file, Report& report);
 
 }  // namespace lbctl::config
