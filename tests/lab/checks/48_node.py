@@ -180,7 +180,7 @@ def daemons_of(node):
 
 
 def threads():
-    return sum(1 for pid in os.listdir("/proc") if pid.isdigit() and comm(pid).startswith("ipvs-"))
+    return sum(1 for pid in os.listdir("/proc") if pid.isdigit() and comm(pid).startswith(("ipvs-m:", "ipvs-b:")))
 
 
 def comm(pid):
