@@ -42,6 +42,8 @@ void add_signals(model::NodeState& state, const Config& config, const Service& s
   state.sysctls["net/mptcp/enabled"] = "1";
   // Tells clients not to join by the VIP: that join would go wherever IPVS sends it.
   state.sysctls["net/mptcp/allow_join_initial_addr_port"] = "0";
+  for (const auto& [path, value] : config.mptcp_sysctls)
+    state.sysctls.insert_or_assign(path, value);
   state.mptcp.limits = config.mptcp_limits;
   if (service.mptcp.signal == Signal::port) {
     // The kernel listens there by itself, which needs the VIP on this node: it is on lo.
@@ -53,8 +55,6 @@ void add_signals(model::NodeState& state, const Config& config, const Service& s
     add_address(state, quiet_device, signal, false);
     state.mptcp.endpoints[{signal, model::Port{}}] = announced();
   }
-  for (const auto& [path, value] : config.mptcp_sysctls)
-    state.sysctls.insert_or_assign(path, value);
 }
 
 /// The first of the server's addresses whose Ethernet address is known.

@@ -37,8 +37,8 @@ constexpr const char* guard_rules =
 		ip daddr @join_only4 tcp flags syn / syn,ack counter drop
 		ip6 daddr @join_only6 tcp flags syn / syn,ack tcp option mptcp subtype 1 accept
 		ip6 daddr @join_only6 tcp flags syn / syn,ack counter drop
-		ip daddr . tcp dport @join_only_port4 tcp flags syn / syn,ack tcp option mptcp subtype 1 accept
-		ip daddr . tcp dport @join_only_port4 tcp flags syn / syn,ack counter drop
+		ip frag-off & 8191 == 0 ip daddr . tcp dport @join_only_port4 tcp flags syn / syn,ack tcp option mptcp subtype 1 accept
+		ip frag-off & 8191 == 0 ip daddr . tcp dport @join_only_port4 tcp flags syn / syn,ack counter drop
 )";
 
 /// Everything of the rules but the device.
@@ -48,11 +48,10 @@ constexpr const char* forward_rules[] = {
     "meta pkttype host ip6 hoplimit > 1 meta l4proto tcp counter fwd ip6 to ip6 daddr map @signal6",
     "meta pkttype host ip6 hoplimit > 1 icmpv6 type @icmp6 counter fwd ip6 to ip6 daddr map "
     "@signal6",
-    "meta pkttype host ip ttl > 1 meta l4proto tcp counter fwd ip to ip daddr . tcp dport map "
-    "@signal_port4",
-    "meta pkttype host ip ttl > 1 icmp type @icmp_error4 @th,64,8 0x45 @th,136,8 0x6 counter fwd "
-    "ip "
-    "to ip daddr . @th,224,16 map @signal_error4",
+    "meta pkttype host ip ttl > 1 ip frag-off & 8191 == 0 meta l4proto tcp counter fwd ip to "
+    "ip daddr . tcp dport map @signal_port4",
+    "meta pkttype host ip ttl > 1 ip frag-off & 8191 == 0 icmp type @icmp_error4 @th,64,8 0x45 "
+    "@th,136,8 0x6 counter fwd ip to ip daddr . @th,224,16 map @signal_error4",
 };
 
 /// The names of the sets that one signal address or port is in, and its key in them.

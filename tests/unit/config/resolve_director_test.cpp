@@ -226,6 +226,8 @@ vip = ["192.0.2.100"]
 ports = [443]
 protocols = ["mptcp"]
 mptcp = { signal = "port", port_base = 44300 }
+[mptcp]
+checksum = true
 )");
   const Desired got = director(text);
   REQUIRE(got.state.nft.forward);
@@ -239,4 +241,5 @@ mptcp = { signal = "port", port_base = 44300 }
   CHECK(server->state.mptcp.endpoints ==
         std::map<EndpointKey, Endpoint>{{{ip("192.0.2.100"), Port{44302}}, {.signal = true}}});
   CHECK(server->state.addresses.size() == 1);
+  CHECK(server->state.sysctls.at("net/mptcp/checksum_enabled") == "1");
 }
