@@ -5,6 +5,10 @@
 
 namespace lbctl::config {
 
+std::string_view name(Signal signal) {
+  return signal == Signal::address ? "address" : "port";
+}
+
 std::string_view name(Protocol protocol) {
   switch (protocol) {
     case Protocol::tcp:
@@ -94,8 +98,18 @@ void only_word(const Node& table, std::string_view key, std::string_view right,
 void decode_mptcp(const Member& entry, DraftService& out, Report& report) {
   const Node& table = entry.value;
   out.mptcp = entry.key_at;
-  only_word(table, "signal", "address", {"port"},
-            "write \"address\" and give each server signal addresses of its own", report);
+  if (const Member* found = member(table, "signal", Kind::text)) {
+    if (const auto signal = one_of(found->value, "signal", {Signal::address, Signal::port}, report))
+      out.signal = {*signal, found->value.at};
+    else
+      out.signal_known = false;
+  }
+  if (const Member* found = member(table, "port_base", Kind::integer)) {
+    if (const auto base = decode_number(found->value, "port_base", port_base_range, report))
+      out.port_base = {static_cast<std::uint16_t>(*base), found->value.at};
+    else
+      out.signal_known = false;
+  }
   only_word(table, "via", "forward", {"ipvs", "direct"}, "write \"forward\"", report);
   out.join_only.at = entry.key_at;
   if (const Member* found = member(table, "join_only", Kind::boolean)) {

@@ -117,6 +117,8 @@ Service to_service(const DraftService& draft, const Source& source) {
     out.servers.emplace(use.value.name, to_use(draft, use.value));
   }
   out.mptcp.join_only = draft.join_only.value;
+  out.mptcp.signal = draft.signal.value;
+  if (draft.port_base) out.mptcp.port_base = draft.port_base->value;
   if (draft.cid) out.quic.cid = draft.cid->value;
   if (draft.check) out.check = draft.check->value;
   if (draft.quorum) out.quorum = draft.quorum->value;

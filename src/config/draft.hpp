@@ -95,12 +95,17 @@ struct DraftService {
   std::optional<Span> mptcp;  ///< its table
   std::optional<Span> quic;
   Spanned<bool> join_only{true, {}};
+  Spanned<Signal> signal{Signal::address, {}};
+  std::optional<Spanned<std::uint16_t>> port_base;
+  bool signal_known = true;  ///< neither of the two was wrong by itself
   std::optional<Spanned<model::CidScheme>> cid;
 
   std::optional<Spanned<HealthCheck>> check;
   std::optional<Spanned<Quorum>> quorum;
 
   bool has(Protocol protocol) const;
+  /// Has mptcp, by the servers' signal addresses or by ports of the VIP.
+  bool has_mptcp_by(Signal by) const { return has(Protocol::mptcp) && signal.value == by; }
 };
 
 /// A sysctl of the file, under its path.

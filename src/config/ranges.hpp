@@ -14,6 +14,7 @@ struct Range {
 };
 
 inline constexpr Range port_range{1, 65535};
+inline constexpr Range port_base_range{1, 65534};  // ids begin at 1
 inline constexpr Range fwmark_range{1, UINT32_MAX};
 inline constexpr Range weight_range{0, 65535};
 inline constexpr Range server_id_range{1, INT64_MAX};         // model::ServerId

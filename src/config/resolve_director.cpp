@@ -29,7 +29,10 @@ void add_destinations(Desired& out, const Config& config, const Service& service
     // By mark it is 0: the port stays as it is.
     const model::DestinationKey to{*address, service.server_port(use, key.port)};
     if (const model::DrainIntent* intent = find_drain(drains, name, service.name)) {
-      out.drains[{key, to}] = intent->drain(udp ? config.drain.udp : config.drain.tcp);
+      std::uint32_t patience = udp ? config.drain.udp : config.drain.tcp;
+      // A mark may stand for both.
+      if (key.fwmark != 0) patience = std::max(config.drain.udp, config.drain.tcp);
+      out.drains[{key, to}] = intent->drain(patience);
     } else {
       virtual_service.destinations[to] = {
           use.weight, service.forward, use.uthreshold, use.lthreshold,
@@ -98,13 +101,19 @@ void add_routing(model::NodeState& state, const Config& config, const Director& 
   }
 }
 
-/// The signal addresses of every server that some mptcp service uses.
+/// The signal addresses and ports of every server that some mptcp service uses.
 std::map<model::EndpointKey, model::ForwardTarget> signal_targets(const Config& config) {
   std::map<model::EndpointKey, model::ForwardTarget> out;
   for (const auto& [service_name, service] : config.services) {
     if (!service.has(Protocol::mptcp)) continue;
     for (const auto& [name, use] : service.servers) {
       const Server& server = config.servers.at(name);
+      if (service.mptcp.signal == Signal::port) {
+        for (const IpAddress& vip : service.vips)
+          if (const auto address = server.address_of(vip.family()))
+            out[service.join_port(server, vip)] = {*address, service.mptcp.join_only};
+        continue;
+      }
       for (const IpAddress& signal : server.signal) {
         const auto address = server.address_of(signal.family());
         if (address) out[{signal, {}}] = {*address, service.mptcp.join_only};
@@ -154,7 +163,7 @@ Desired resolve_director(const Config& config, const Director& director,
 
   auto targets = signal_targets(config);
   for (const auto& [signal, target] : targets)
-    add_where_clients_look(out.state, director, signal.address);
+    if (number(signal.port) == 0) add_where_clients_look(out.state, director, signal.address);
   if (!targets.empty()) {
     const std::set<std::string> clients(director.client_interfaces.begin(),
                                         director.client_interfaces.end());

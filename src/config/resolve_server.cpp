@@ -30,20 +30,31 @@ void add_vips(model::NodeState& state, const Service& service) {
   }
 }
 
-void add_signals(model::NodeState& state, const Config& config, const Server& server) {
+model::Endpoint announced() {
+  model::Endpoint endpoint;
+  endpoint.signal = true;
+  // No device: the kernel uses it only for subflows that start here (__mptcp_subflow_connect).
+  return endpoint;
+}
+
+void add_signals(model::NodeState& state, const Config& config, const Service& service,
+                 const Server& server) {
   state.sysctls["net/mptcp/enabled"] = "1";
   // Tells clients not to join by the VIP: that join would go wherever IPVS sends it.
   state.sysctls["net/mptcp/allow_join_initial_addr_port"] = "0";
-  for (const model::IpAddress& signal : server.signal) {
-    add_address(state, quiet_device, signal, false);
-    model::Endpoint endpoint;
-    endpoint.signal = true;
-    // No device: the kernel uses it only for subflows that start here (__mptcp_subflow_connect).
-    state.mptcp.endpoints[{signal, model::Port{}}] = endpoint;
-  }
-  state.mptcp.limits = config.mptcp_limits;
   for (const auto& [path, value] : config.mptcp_sysctls)
     state.sysctls.insert_or_assign(path, value);
+  state.mptcp.limits = config.mptcp_limits;
+  if (service.mptcp.signal == Signal::port) {
+    // The kernel listens there by itself, which needs the VIP on this node: it is on lo.
+    for (const model::IpAddress& vip : service.vips)
+      state.mptcp.endpoints[service.join_port(server, vip)] = announced();
+    return;
+  }
+  for (const model::IpAddress& signal : server.signal) {
+    add_address(state, quiet_device, signal, false);
+    state.mptcp.endpoints[{signal, model::Port{}}] = announced();
+  }
 }
 
 /// The first of the server's addresses whose Ethernet address is known.
@@ -110,7 +121,7 @@ Desired resolve_server(const Config& config, const Server& server, const model::
       out.state.sysctls["net/ipv6/conf/" + server.interface + "/accept_redirects"] = "0";
     }
     add_tunnels(out.state, server, *service);
-    if (service->has(Protocol::mptcp)) add_signals(out.state, config, server);
+    if (service->has(Protocol::mptcp)) add_signals(out.state, config, *service, server);
     if (service->has(Protocol::quic)) add_steering(out, config, server, *service, facts);
   }
   return out;

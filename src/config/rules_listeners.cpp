@@ -51,6 +51,14 @@ void Listeners::add(const DraftService& service) {
   }
 }
 
+const DraftService* Listeners::owner(const model::IpAddress& vip, L4 protocol, Port port) const {
+  const auto stretches = taken_.find({vip, protocol});
+  if (stretches == taken_.end()) return nullptr;
+  const auto found = stretches->second.lower_bound(port);
+  const bool holds = found != stretches->second.end() && found->second.ports.first <= port;
+  return holds ? found->second.service : nullptr;
+}
+
 void Listeners::add_mark(const DraftService& service) {
   if (!service.fwmark) return;
   const auto [owner, is_new] =

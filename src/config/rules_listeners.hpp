@@ -14,6 +14,9 @@ class Listeners {
 
   /// Reports what is another service's already.
   void add(const DraftService& service);
+  /// The service that has this port; null if none has it.
+  const DraftService* owner(const model::IpAddress& vip, model::L4 protocol,
+                            model::Port port) const;
 
  private:
   struct Owner {

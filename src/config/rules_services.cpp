@@ -7,12 +7,12 @@
 
 #include "draft.hpp"
 #include "rules_listeners.hpp"
+#include "rules_mptcp.hpp"
 #include "text.hpp"
 
 namespace lbctl::config {
 namespace {
 
-using Servers = std::map<std::string_view, const DraftServer*>;
 using model::Family;
 
 /// tcp beside mptcp, udp beside quic: the same packets twice.
@@ -133,49 +133,6 @@ void check_weights(const DraftService& service, Report& report) {
   }
 }
 
-/// What the mptcp services ask of a server: they all share its signal addresses.
-class SignalUse {
- public:
-  SignalUse(const Servers& servers, Report& report) : servers_(servers), report_(report) {}
-
-  void add(const DraftService& service) {
-    if (!service.has(Protocol::mptcp)) return;
-    for (const auto& use : service.servers.items) {
-      const DraftServer& server = *servers_.at(use.value.name);
-      for (const auto& vip : service.vips.items)
-        need_signal(service, server, vip.value.family());
-      agree_on_join_only(service, server);
-    }
-  }
-
- private:
-  void need_signal(const DraftService& service, const DraftServer& server, Family family) {
-    if (!server.signal.whole || server.has_signal_of(family)) return;
-    if (!reported_.emplace(&server, family).second) return;
-    report_.error(server.signal.key,
-                  fmt::format("server {} has no {} signal address, but service {} has mptcp on {}",
-                              server.name, name(family), service.name, name(family)),
-                  "joins find their server by an address that is its alone; add one to signal");
-  }
-
-  void agree_on_join_only(const DraftService& service, const DraftServer& server) {
-    const auto [first, is_new] = join_only_.emplace(&server, &service);
-    if (is_new || first->second->join_only.value == service.join_only.value) return;
-    if (!disagreeing_.insert(&service).second) return;
-    report_.error(service.join_only.at,
-                  fmt::format("join_only is {} here and {} in service {}, and both use server {}",
-                              service.join_only.value, first->second->join_only.value,
-                              first->second->name, server.name),
-                  "the guard stands before the server's signal addresses, which they share");
-  }
-
-  const Servers& servers_;
-  Report& report_;
-  std::set<std::pair<const DraftServer*, Family>> reported_;
-  std::map<const DraftServer*, const DraftService*> join_only_;
-  std::set<const DraftService*> disagreeing_;
-};
-
 void check_whole_file(const Draft& draft, Report& report) {
   const bool mptcp = std::ranges::any_of(
       draft.services, [](const DraftService& service) { return service.has(Protocol::mptcp); });
@@ -205,6 +162,7 @@ void check_services(const Draft& draft, Report& report) {
     listeners.add(service);
     signals.add(service);
   }
+  signals.check_ports(listeners);
   check_ways_back(draft, report);
   check_whole_file(draft, report);
 }

@@ -24,6 +24,11 @@ constexpr const char* icmp_sets = R"(	set icmp4 {
 		elements = { destination-unreachable, packet-too-big, time-exceeded, parameter-problem, echo-request, echo-reply }
 	}
 )";
+constexpr const char* icmp_error_set = R"(	set icmp_error4 {
+		type icmp_type
+		elements = { destination-unreachable, time-exceeded, parameter-problem }
+	}
+)";
 
 constexpr const char* guard_rules =
     R"(		ip daddr @join_only4 ip frag-off & 8184 == 0 ip frag-off & 7 != 0 counter drop
@@ -32,25 +37,41 @@ constexpr const char* guard_rules =
 		ip daddr @join_only4 tcp flags syn / syn,ack counter drop
 		ip6 daddr @join_only6 tcp flags syn / syn,ack tcp option mptcp subtype 1 accept
 		ip6 daddr @join_only6 tcp flags syn / syn,ack counter drop
+		ip frag-off & 8191 == 0 ip daddr . tcp dport @join_only_port4 tcp flags syn / syn,ack tcp option mptcp subtype 1 accept
+		ip frag-off & 8191 == 0 ip daddr . tcp dport @join_only_port4 tcp flags syn / syn,ack counter drop
 )";
 
-/// Everything of the four rules but the device.
+/// Everything of the rules but the device.
 constexpr const char* forward_rules[] = {
     "meta pkttype host ip ttl > 1 meta l4proto tcp counter fwd ip to ip daddr map @signal4",
     "meta pkttype host ip ttl > 1 icmp type @icmp4 counter fwd ip to ip daddr map @signal4",
     "meta pkttype host ip6 hoplimit > 1 meta l4proto tcp counter fwd ip6 to ip6 daddr map @signal6",
     "meta pkttype host ip6 hoplimit > 1 icmpv6 type @icmp6 counter fwd ip6 to ip6 daddr map "
     "@signal6",
+    "meta pkttype host ip ttl > 1 ip frag-off & 8191 == 0 meta l4proto tcp counter fwd ip to "
+    "ip daddr . tcp dport map @signal_port4",
+    "meta pkttype host ip ttl > 1 ip frag-off & 8191 == 0 icmp type @icmp_error4 @th,64,8 0x45 "
+    "@th,136,8 0x6 counter fwd ip to ip daddr . @th,224,16 map @signal_error4",
 };
 
-/// "signal4", "join_only6": the set of that kind which has the address's family.
-std::string set_for(const char* kind, const IpAddress& address) {
-  return fmt::format("{}{}", kind, address.is_v4() ? 4 : 6);
+/// The names of the sets that one signal address or port is in, and its key in them.
+struct SignalWords {
+  std::string map, error_map, join_only;  ///< the second: empty, or for ICMP errors
+  std::string key, error_key;
+};
+SignalWords words_for(const EndpointKey& signal) {
+  const std::string address = signal.address.text();
+  if (number(signal.port) != 0)
+    return {"signal_port4", "signal_error4", "join_only_port4",
+            fmt::format("{} . {}", address, number(signal.port)),
+            fmt::format("{} . {:#x}", address, number(signal.port))};
+  const int family = signal.address.is_v4() ? 4 : 6;
+  return {fmt::format("signal{}", family), "", fmt::format("join_only{}", family), address, ""};
 }
 
 std::string set_text(const char* what, const std::string& name, std::string_view type,
                      const std::vector<std::string>& elements) {
-  std::string out = fmt::format("\t{} {} {{\n\t\ttype {}\n", what, name, type);
+  std::string out = fmt::format("\t{} {} {{\n\t\t{}\n", what, name, type);
   // One to a line: there may be thousands.
   if (!elements.empty())
     out += fmt::format("\t\telements = {{ {} }}\n", fmt::join(elements, ",\n\t\t\t     "));
@@ -58,18 +79,26 @@ std::string set_text(const char* what, const std::string& name, std::string_view
 }
 
 std::string address_sets(const std::map<EndpointKey, ForwardTarget>& addresses) {
-  struct OfFamily {
-    std::vector<std::string> signal, join_only;
-  } v4, v6;
+  std::map<std::string, std::vector<std::string>> elements;
   for (const auto& [signal, target] : addresses) {
-    OfFamily& family = signal.address.is_v4() ? v4 : v6;
-    family.signal.push_back(fmt::format("{} : {}", signal.text(), target.server.text()));
-    if (target.join_only) family.join_only.push_back(signal.text());
+    const SignalWords words = words_for(signal);
+    const std::string server = target.server.text();
+    elements[words.map].push_back(fmt::format("{} : {}", words.key, server));
+    if (!words.error_map.empty())
+      elements[words.error_map].push_back(fmt::format("{} : {}", words.error_key, server));
+    if (target.join_only) elements[words.join_only].push_back(words.key);
   }
-  return set_text("map", "signal4", "ipv4_addr : ipv4_addr", v4.signal) +
-         set_text("map", "signal6", "ipv6_addr : ipv6_addr", v6.signal) +
-         set_text("set", "join_only4", "ipv4_addr", v4.join_only) +
-         set_text("set", "join_only6", "ipv6_addr", v6.join_only);
+  return set_text("map", "signal4", "type ipv4_addr : ipv4_addr", elements["signal4"]) +
+         set_text("map", "signal6", "type ipv6_addr : ipv6_addr", elements["signal6"]) +
+         set_text("set", "join_only4", "type ipv4_addr", elements["join_only4"]) +
+         set_text("set", "join_only6", "type ipv6_addr", elements["join_only6"]) + icmp_sets +
+         set_text("map", "signal_port4", "type ipv4_addr . inet_service : ipv4_addr",
+                  elements["signal_port4"]) +
+         set_text("map", "signal_error4", "typeof ip daddr . @th,224,16 : ip daddr",
+                  elements["signal_error4"]) +
+         set_text("set", "join_only_port4", "type ipv4_addr . inet_service",
+                  elements["join_only_port4"]) +
+         icmp_error_set;
 }
 
 std::string ingress_of(const std::set<std::string>& devices) {
@@ -84,7 +113,6 @@ std::string table_text(const SignalForward& forward) {
   const std::string devices = ingress_of(forward.client_devices);
   std::string out = fmt::format("table {} {{\n", table);
   out += address_sets(forward.addresses);
-  out += icmp_sets;
   out += fmt::format(
       "\tchain guard {{\n\t\ttype filter hook ingress {} priority filter - 10; policy accept;\n{}"
       "\t}}\n",
@@ -97,29 +125,32 @@ std::string table_text(const SignalForward& forward) {
   return out + "\t}\n}";
 }
 
+std::string signal_statement(const char* verb, const std::string& set, const std::string& element) {
+  return fmt::format("{} element {} {} {{ {} }}", verb, table, set, element);
+}
+
 /// As the backend does it: a second value for a key is refused, so the old one goes first.
 void set_signal(const SetSignal& a, std::vector<std::string>& out) {
-  const auto change = [&](const char* verb, const char* kind, const std::string& element) {
-    out.push_back(fmt::format("{} element {} {} {{ {} }}", verb, table,
-                              set_for(kind, a.signal.address), element));
+  const SignalWords words = words_for(a.signal);
+  const auto move = [&](const std::string& map, const std::string& key) {
+    if (a.from) out.push_back(signal_statement("delete", map, key));
+    out.push_back(signal_statement("add", map, key + " : " + a.to.server.text()));
   };
-  const std::string key = a.signal.text();
   if (!a.from || a.from->server != a.to.server) {
-    if (a.from) change("delete", "signal", key);
-    change("add", "signal", key + " : " + a.to.server.text());
+    move(words.map, words.key);
+    if (!words.error_map.empty()) move(words.error_map, words.error_key);
   }
   const bool was = a.from && a.from->join_only;
-  if (was && !a.to.join_only) change("delete", "join_only", key);
-  if (!was && a.to.join_only) change("add", "join_only", key);
+  if (was != a.to.join_only)
+    out.push_back(signal_statement(was ? "delete" : "add", words.join_only, words.key));
 }
 
 void remove_signal(const RemoveSignal& a, std::vector<std::string>& out) {
-  const auto remove = [&](const char* kind) {
-    out.push_back(fmt::format("delete element {} {} {{ {} }}", table,
-                              set_for(kind, a.signal.address), a.signal.text()));
-  };
-  remove("signal");
-  if (a.from.join_only) remove("join_only");
+  const SignalWords words = words_for(a.signal);
+  out.push_back(signal_statement("delete", words.map, words.key));
+  if (!words.error_map.empty())
+    out.push_back(signal_statement("delete", words.error_map, words.error_key));
+  if (a.from.join_only) out.push_back(signal_statement("delete", words.join_only, words.key));
 }
 
 void create(const CreateForward& a, SignalForward whole, std::vector<std::string>& out) {
@@ -163,7 +194,7 @@ std::string marks_text(const Marks& marks) {
       if (key.address.family() == map.family && key.protocol == map.protocol)
         elements.push_back(fmt::format("{} : {}", mark_key(key), mark));
     out += set_text("map", map.name,
-                    fmt::format("{}_addr . inet_service : mark\n\t\tflags interval",
+                    fmt::format("type {}_addr . inet_service : mark\n\t\tflags interval",
                                 map.family == Family::v4 ? "ipv4" : "ipv6"),
                     elements);
     rules += fmt::format("\t\tmeta mark set {} daddr . {} dport map @{}\n", map.address,

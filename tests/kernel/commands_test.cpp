@@ -98,6 +98,8 @@ NodeState first() {
                                   "eth0",
                                   {{{ip("192.0.2.111")}, {ip("192.0.2.11"), true}},
                                    {{ip("192.0.2.112")}, {ip("192.0.2.12"), false}},
+                                   {{ip("192.0.2.100"), Port{44301}}, {ip("192.0.2.11"), true}},
+                                   {{ip("192.0.2.100"), Port{44302}}, {ip("192.0.2.12"), false}},
                                    {{ip("2001:db8::111")}, {ip("2001:db8::11"), true}},
                                    {{ip("2001:db8::112")}, {ip("2001:db8::12"), false}}}};
   out.nft.marks = Marks{{{ip("192.0.2.100"), L4::tcp, {Port{443}, Port{443}}}, 7},
@@ -121,6 +123,9 @@ NodeState second() {
   signals[{ip("192.0.2.111")}] = {ip("192.0.2.13"), false};
   signals[{ip("192.0.2.112")}].join_only = true;
   signals.erase({ip("2001:db8::111"), {}});
+  signals[{ip("192.0.2.100"), Port{44301}}] = {ip("192.0.2.13"), false};
+  signals.erase({ip("192.0.2.100"), Port{44302}});
+  signals[{ip("192.0.2.100"), Port{44303}}] = {ip("192.0.2.13"), true};
   signals[{ip("2001:db8::113")}] = {ip("2001:db8::13"), true};
   auto& marks = *out.nft.marks;
   marks[{ip("192.0.2.100"), L4::tcp, {Port{443}, Port{443}}}] = 9;

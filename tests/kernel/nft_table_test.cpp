@@ -32,6 +32,10 @@ model::SignalForward example() {
                                                   .join_only = true};
   forward.addresses[{ip("2001:db8:100::112")}] = {.server = ip("2001:db8:100::12"),
                                                   .join_only = false};
+  forward.addresses[{ip("192.0.2.100"), model::Port{44301}}] = {.server = ip("192.0.2.11"),
+                                                                .join_only = true};
+  forward.addresses[{ip("192.0.2.100"), model::Port{44302}}] = {.server = ip("192.0.2.12"),
+                                                                .join_only = false};
   return forward;
 }
 
@@ -132,16 +136,25 @@ TEST_CASE("nft: signal addresses change in place, one transaction for the run") 
   director.must({model::CreateForward{.forward = forward, .replaces = false}});
   const model::EndpointKey moved{ip("192.0.2.111"), {}}, gone{ip("192.0.2.112"), {}},
       added{ip("2001:db8:100::113"), {}};
+  const model::EndpointKey port_moved{ip("192.0.2.100"), model::Port{44301}},
+      port_gone{ip("192.0.2.100"), model::Port{44302}},
+      port_added{ip("192.0.2.100"), model::Port{44303}};
   const model::ForwardTarget to{.server = ip("192.0.2.13"), .join_only = false};
   const model::ForwardTarget fresh{.server = ip("2001:db8:100::13"), .join_only = true};
-  director.must({model::SetSignal{.signal = moved, .from = forward.addresses[moved], .to = to},
-                 model::SetSignal{.signal = added, .from = std::nullopt, .to = fresh},
-                 model::RemoveSignal{.signal = gone, .from = forward.addresses[gone]},
-                 // Nothing to change, no message.
-                 model::SetSignal{.signal = added, .from = fresh, .to = fresh}});
+  director.must(
+      {model::SetSignal{.signal = moved, .from = forward.addresses[moved], .to = to},
+       model::SetSignal{.signal = added, .from = std::nullopt, .to = fresh},
+       model::RemoveSignal{.signal = gone, .from = forward.addresses[gone]},
+       model::SetSignal{.signal = port_moved, .from = forward.addresses[port_moved], .to = to},
+       model::SetSignal{.signal = port_added, .from = std::nullopt, .to = to},
+       model::RemoveSignal{.signal = port_gone, .from = forward.addresses[port_gone]},
+       // Nothing to change, no message.
+       model::SetSignal{.signal = added, .from = fresh, .to = fresh}});
   forward.addresses[moved] = to;
   forward.addresses[added] = fresh;
   forward.addresses.erase(gone);
+  forward.addresses[port_moved] = forward.addresses[port_added] = to;
+  forward.addresses.erase(port_gone);
   CHECK(director.observe() == model::NftState{.forward = forward, .intact = true});
   CHECK(listing().find("192.0.2.111 : 192.0.2.13") != std::string::npos);
 }
@@ -202,6 +215,9 @@ TEST_CASE("nft: every kind of hand edit is seen") {
       "add set netdev lbctl mine { type ipv4_addr; }",
       "add element netdev lbctl icmp4 { redirect }",
       "delete element netdev lbctl icmp6 { packet-too-big }",
+      "delete element netdev lbctl icmp_error4 { time-exceeded }",
+      "delete element netdev lbctl signal_error4 { 192.0.2.100 . 44301 }",
+      "add element netdev lbctl join_only_port4 { 192.0.2.100 . 44399 }",
       "add element netdev lbctl join_only4 { 192.0.2.199 }",
       "add table netdev lbctl { flags dormant; }",
       "chain netdev lbctl forward { policy drop; }",

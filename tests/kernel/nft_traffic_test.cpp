@@ -34,6 +34,30 @@ struct FamilyCase {
 constexpr FamilyCase v4{"192.0.2.200", "192.0.2.111", "192.0.2.112"};
 constexpr FamilyCase v6{"2001:db8::200", "2001:db8::111", "2001:db8::112"};
 
+/// With a port for each server; IPv4 only.
+constexpr const char* vip = "192.0.2.100";
+
+/// TCP to a port of the VIP.
+Packet to_port(std::uint16_t port, int flags, const Frame& options = {}) {
+  Packet out = Packet::tcp(ip(v4.client), ip(vip), flags, options);
+  out.payload.at(2) = static_cast<std::uint8_t>(port >> 8);
+  out.payload.at(3) = static_cast<std::uint8_t>(port & 0xff);
+  return out;
+}
+
+/// An ICMP message that quotes a packet from that port of the VIP to the client.
+Packet error_about(std::uint16_t port, std::uint8_t type, std::uint8_t quoted_protocol = 6) {
+  Packet quoted = Packet::tcp(ip(vip), ip(v4.client), tcp_ack);
+  quoted.protocol = quoted_protocol;
+  quoted.payload.at(0) = static_cast<std::uint8_t>(port >> 8);
+  quoted.payload.at(1) = static_cast<std::uint8_t>(port & 0xff);
+  Frame inside = quoted.frame(client_mac, client_mac);
+  Packet out = Packet::icmp(ip("192.0.2.1"), ip(vip), type);
+  out.payload.resize(8);
+  out.payload.insert(out.payload.end(), inside.begin() + 14, inside.begin() + 14 + 28);
+  return out;
+}
+
 /// Three nodes on a bridge; the table on the director, made by our code.
 struct Segment {
   Namespace bridge, client, director, server;
@@ -78,6 +102,9 @@ struct Segment {
       forward.addresses[{ip(family.guarded)}] = {.server = ip(home), .join_only = true};
       forward.addresses[{ip(family.open)}] = {.server = ip(home), .join_only = false};
     }
+    for (const auto& [port, guarded] : {std::pair{44301, true}, {44302, false}})
+      forward.addresses[{ip(vip), model::Port{static_cast<std::uint16_t>(port)}}] = {
+          .server = ip("192.0.2.11"), .join_only = guarded};
     const std::array operations{
         model::Operation{.phase = model::Phase::add_nft,
                          .action = model::CreateForward{.forward = forward, .replaces = false},
@@ -133,6 +160,35 @@ TEST_CASE("traffic: joins come home with one hop less, other SYNs to a join-only
     CHECK(segment.through(Packet::tcp(from, open, tcp_syn)));
     CHECK(segment.through(Packet::tcp(from, open, tcp_syn, mp_capable)));
   }
+}
+
+TEST_CASE("traffic: ports of a VIP come home, guarded or not, and nothing else of the VIP") {
+  Segment segment;
+  const auto home = segment.through(to_port(44301, tcp_syn, mp_join));
+  REQUIRE(home);
+  CHECK(ip_header_sum_is_right(*home));
+  CHECK(!segment.through(to_port(44301, tcp_syn)));
+  CHECK(!segment.through(to_port(44301, tcp_syn, mp_capable)));
+  CHECK(segment.through(to_port(44301, tcp_ack)));
+  CHECK(segment.through(to_port(44302, tcp_syn)));
+  CHECK(!segment.through(to_port(443, tcp_syn)));
+  CHECK(!segment.through(to_port(44303, tcp_syn, mp_join)));
+  CHECK(!segment.through(Packet::udp(ip(v4.client), ip(vip))));
+  Packet piece = to_port(44302, tcp_ack);
+  piece.fragment_offset = 64;
+  CHECK(!segment.through(piece));
+}
+
+TEST_CASE("traffic: ICMP errors about a server's port of the VIP go to that server") {
+  Segment segment;
+  for (const std::uint8_t type : std::array<std::uint8_t, 3>{3, 11, 12}) {
+    CAPTURE(type);
+    CHECK(segment.through(error_about(44301, type)));
+    CHECK(!segment.through(error_about(443, type)));
+    CHECK(!segment.through(error_about(44301, type, 17)));
+  }
+  CHECK(!segment.through(error_about(44301, 5)));
+  CHECK(!segment.through(Packet::icmp(ip(v4.client), ip(vip), 8)));
 }
 
 TEST_CASE("traffic: only TCP, ICMP errors and echo are forwarded") {

@@ -115,9 +115,13 @@ std::string text_of(const Service& service, const Cluster& cluster, Random& rand
   if (service.uthreshold != 0) out += fmt::format("uthreshold = {}\n", service.uthreshold);
   if (service.lthreshold != 0) out += fmt::format("lthreshold = {}\n", service.lthreshold);
   out += servers_of(service, cluster, random);
-  if (service.protocols.contains("mptcp") && (!service.join_only || random.chance(50)))
+  if (service.protocols.contains("mptcp") &&
+      (!service.join_only || service.port_base != 0 || random.chance(50))) {
     out +=
         fmt::format("\n[services.\"{}\".mptcp]\njoin_only = {}\n", service.name, service.join_only);
+    if (service.port_base != 0)
+      out += fmt::format("signal = \"port\"\nport_base = {}\n", service.port_base);
+  }
   if (service.protocols.contains("quic"))
     out += fmt::format(
         "\n[services.\"{}\".quic]\ncid = {{ scheme = \"quic-lb\", config = {}, id_length = {}, "
@@ -202,10 +206,17 @@ class Repair {
   }
 
   void protocols(Service& service) {
-    const bool signals = all(service, [&](const Server& server) {
-      return std::ranges::all_of(
-          service.vips, [&](const std::string& vip) { return server.has_signal_of(is_v6(vip)); });
-    });
+    // By ports of the VIP: IPv4, ids below 100, and no more than the kernel's endpoints.
+    const bool by_port = service.port_base != 0 && service.vips.size() == 1 &&
+                         !is_v6(service.vips.front()) && service.ranges.empty() && ported_ < 2 &&
+                         all(service, [](const Server& server) { return server.id < 100; });
+    if (by_port) ++ported_;
+    if (!by_port) service.port_base = 0;
+    const bool signals = by_port || all(service, [&](const Server& server) {
+                           return std::ranges::all_of(service.vips, [&](const std::string& vip) {
+                             return server.has_signal_of(is_v6(vip));
+                           });
+                         });
     std::set<bool> others;
     for (const auto& [name, weight] : service.servers)
       if (const auto it = join_only_.find(name); it != join_only_.end()) others.insert(it->second);
@@ -236,6 +247,9 @@ class Repair {
   void marks(Service& service) {
     if (service.mark != 0 && !marks_.insert(service.mark).second) service.mark = 0;
     if (service.mark == 0 || service.protocols.contains("quic")) service.ranges.clear();
+    // Where tunnels may end.
+    if (service.protocols.contains("udp"))
+      std::erase_if(service.ranges, [](const auto& range) { return range.second == 65535; });
     const auto in_range = [&](int port) {
       return std::ranges::any_of(service.ranges, [&](const auto& range) {
         return range.first <= port && port <= range.second;
@@ -286,6 +300,7 @@ class Repair {
   std::vector<Listener> taken_;
   std::set<unsigned> marks_;
   std::map<std::string, bool> join_only_;
+  int ported_ = 0;
 };
 
 }  // namespace

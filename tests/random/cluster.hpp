@@ -70,6 +70,7 @@ struct Service {
   bool one_packet = false;
   std::string netmask;  ///< its table; empty: left out
   bool join_only = true;
+  int port_base = 0;  ///< 0: by signal addresses
   int cid_config = 0, id_length = 2, nonce_length = 6;
 };
 

@@ -50,6 +50,7 @@ void some_settings(Random& random, Service& service) {
   if (random.chance(25)) service.persistence = random.pick(Texts{"60s", "5m", "1h", "31d"});
   some_forwarding(random, service);
   service.join_only = random.chance(70);
+  if (random.chance(30)) service.port_base = random.pick(std::vector<int>{20000, 20100});
   service.cid_config = random.between(0, 6);
   service.id_length = random.between(1, 4);
   service.nonce_length = random.between(4, 18);

@@ -119,27 +119,47 @@ void Batch::elements(std::size_t operation, bool add, TableId table, const std::
   }
 }
 
+namespace {
+
+/// The maps from it to its server, the set of what takes joins only, and the key in them.
+struct SignalPlace {
+  std::vector<const char*> maps;
+  const char* join_only;
+  Octets key;
+};
+
+SignalPlace place_of(const model::EndpointKey& signal) {
+  if (number(signal.port) != 0)
+    return {{port_names.signal, port_names.error}, port_names.join_only, port_key(signal)};
+  const SetNames& sets = names(signal.address.family());
+  return {{sets.signal}, sets.join_only, octets_of(signal.address)};
+}
+
+}  // namespace
+
 void Batch::set_signal(std::size_t operation, const model::SetSignal& action) {
-  const SetNames& sets = names(action.signal.address.family());
-  const Octets key = octets_of(action.signal.address);
+  const SignalPlace place = place_of(action.signal);
   const auto change = [&](bool add, const char* set, const Octets& value) {
-    elements(operation, add, TableId::forward, set, {{key, value}});
+    elements(operation, add, TableId::forward, set, {{place.key, value}});
   };
   // The kernel refuses a second value for a key (EEXIST, EBUSY): the old one goes first, which
   // traffic does not notice inside one transaction.
   const bool moves = !action.from || action.from->server != action.to.server;
-  if (action.from && moves) change(false, sets.signal, {});
-  if (moves) change(true, sets.signal, octets_of(action.to.server));
+  for (const char* map : place.maps) {
+    if (action.from && moves) change(false, map, {});
+    if (moves) change(true, map, octets_of(action.to.server));
+  }
   const bool was = action.from && action.from->join_only;
-  if (was && !action.to.join_only) change(false, sets.join_only, {});
-  if (!was && action.to.join_only) change(true, sets.join_only, {});
+  if (was && !action.to.join_only) change(false, place.join_only, {});
+  if (!was && action.to.join_only) change(true, place.join_only, {});
 }
 
 void Batch::remove_signal(std::size_t operation, const model::RemoveSignal& action) {
-  const SetNames& sets = names(action.signal.address.family());
-  const Elements gone{{octets_of(action.signal.address), {}}};
-  elements(operation, false, TableId::forward, sets.signal, gone);
-  if (action.from.join_only) elements(operation, false, TableId::forward, sets.join_only, gone);
+  const SignalPlace place = place_of(action.signal);
+  const Elements gone{{place.key, {}}};
+  for (const char* map : place.maps)
+    elements(operation, false, TableId::forward, map, gone);
+  if (action.from.join_only) elements(operation, false, TableId::forward, place.join_only, gone);
 }
 
 void Batch::set_mark(std::size_t operation, const model::SetMark& action) {

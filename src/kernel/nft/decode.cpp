@@ -84,28 +84,39 @@ void take_set(const nlmsghdr& message, TableDump& dump, bool elements) {
   }
 }
 
-std::optional<IpAddress> address_of(const Octets& octets) {
-  return IpAddress::from_octets(octets);
+/// An address, or an IPv4 address and a port as port_key() writes it.
+std::optional<model::EndpointKey> signal_of(const Octets& octets, bool with_port) {
+  if (!with_port) {
+    const auto address = IpAddress::from_octets(octets);
+    return address ? std::optional(model::EndpointKey{*address, {}}) : std::nullopt;
+  }
+  if (octets.size() != 8) return std::nullopt;
+  const auto address = IpAddress::from_octets(std::span(octets).first(4));
+  const model::Port port{static_cast<std::uint16_t>(octets[4] << 8 | octets[5])};
+  // Port 0 would be read as a whole address.
+  if (!address || number(port) == 0) return std::nullopt;
+  return model::EndpointKey{*address, port};
 }
 
-/// The addresses of one family; false if an element does not fit the model.
-bool read_addresses(const TableText& text, const SetNames& sets,
-                    std::map<model::EndpointKey, model::ForwardTarget>& out) {
+/// What one map and its guard hold; false if an element does not fit the model.
+bool read_signals(const TableText& text, const char* map, const char* join_only, bool with_port,
+                  std::map<model::EndpointKey, model::ForwardTarget>& out) {
   bool whole = true;
-  if (const auto found = text.elements.find(sets.signal); found != text.elements.end()) {
+  if (const auto found = text.elements.find(map); found != text.elements.end()) {
     for (const auto& [key, value] : found->second) {
-      const auto signal = address_of(key), server = address_of(value);
-      if (signal && server && signal->family() == server->family()) {
-        out[{*signal, {}}] = {.server = *server, .join_only = false};
+      const auto signal = signal_of(key, with_port);
+      const auto server = IpAddress::from_octets(value);
+      if (signal && server && signal->address.family() == server->family()) {
+        out[*signal] = {.server = *server, .join_only = false};
       } else {
         whole = false;
       }
     }
   }
-  if (const auto found = text.elements.find(sets.join_only); found != text.elements.end()) {
+  if (const auto found = text.elements.find(join_only); found != text.elements.end()) {
     for (const auto& [key, value] : found->second) {
-      const auto signal = address_of(key);
-      const auto known = signal ? out.find({*signal, {}}) : out.end();
+      const auto signal = signal_of(key, with_port);
+      const auto known = signal ? out.find(*signal) : out.end();
       if (known != out.end()) {
         known->second.join_only = true;
       } else {
@@ -164,13 +175,17 @@ void decode_forward(const TableDump& dump, const NameOfIndex& name_of, const Dev
   for (const auto& [chain, devices] : dump.text.devices)
     for (const std::string& device : devices)
       if (exists(device)) forward.client_devices.insert(device);
-  const bool whole_v4 = read_addresses(dump.text, names_v4, forward.addresses);
-  const bool whole_v6 = read_addresses(dump.text, names_v6, forward.addresses);
+  bool whole = true;
+  for (const SetNames& sets : {names_v4, names_v6})
+    whole &= read_signals(dump.text, sets.signal, sets.join_only, false, forward.addresses);
+  // The map for ICMP errors has to be equal to it, or the texts differ.
+  whole &=
+      read_signals(dump.text, port_names.signal, port_names.join_only, true, forward.addresses);
   state.intact = false;
   if (!dump.server_index) return;
   forward.server_device = name_of(*dump.server_index).value_or("");
   state.intact =
-      whole_v4 && whole_v6 && !forward.server_device.empty() &&
+      whole && !forward.server_device.empty() &&
       dump.text == make_text(make_forward_table(forward.client_devices, *dump.server_index),
                              forward_elements(forward));
 }

@@ -1,6 +1,7 @@
 #include "expressions.hpp"
 
 #include <linux/in6.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
 #include <array>
@@ -116,18 +117,36 @@ RuleWriter& RuleWriter::verdict(int verdict) {
   return *this;
 }
 
-RuleWriter& RuleWriter::forward(std::uint32_t device_index, std::uint32_t nfproto, const char* map,
-                                std::uint32_t address_offset, std::uint32_t address_length) {
+RuleWriter& RuleWriter::out_of(std::uint32_t device_index) {
   nftnl_expr* device = add("immediate");
   nftnl_expr_set_u32(device, NFTNL_EXPR_IMM_DREG, NFT_REG_1);
   nftnl_expr_set(device, NFTNL_EXPR_IMM_DATA, &device_index, sizeof device_index);
-  payload(NFT_PAYLOAD_NETWORK_HEADER, address_offset, address_length, NFT_REG_2);
-  look_up(map, NFT_REG_2);
+  return *this;
+}
+
+RuleWriter& RuleWriter::send(std::uint32_t nfproto) {
   nftnl_expr* fwd = add("fwd");
   nftnl_expr_set_u32(fwd, NFTNL_EXPR_FWD_SREG_DEV, NFT_REG_1);
   nftnl_expr_set_u32(fwd, NFTNL_EXPR_FWD_SREG_ADDR, NFT_REG_2);
   nftnl_expr_set_u32(fwd, NFTNL_EXPR_FWD_NFPROTO, nfproto);
   return *this;
+}
+
+RuleWriter& RuleWriter::forward(std::uint32_t device_index, std::uint32_t nfproto, const char* map,
+                                std::uint32_t address_offset, std::uint32_t address_length) {
+  out_of(device_index);
+  payload(NFT_PAYLOAD_NETWORK_HEADER, address_offset, address_length, NFT_REG_2);
+  look_up(map, NFT_REG_2);
+  return send(nfproto);
+}
+
+RuleWriter& RuleWriter::forward_by_port(std::uint32_t device_index, const char* map,
+                                        std::uint32_t port_offset) {
+  out_of(device_index);
+  payload(NFT_PAYLOAD_NETWORK_HEADER, 16, 4, NFT_REG_2);
+  payload(NFT_PAYLOAD_TRANSPORT_HEADER, port_offset, 2, NFT_REG32_05);  // right behind the address
+  look_up(map, NFT_REG_2);
+  return send(NFPROTO_IPV4);
 }
 
 }  // namespace lbctl::kernel::nft

@@ -30,8 +30,13 @@ class RuleWriter {
   /// To the neighbour whose address is in register 2, out of the device with this index.
   RuleWriter& forward(std::uint32_t device_index, std::uint32_t nfproto, const char* map,
                       std::uint32_t address_offset, std::uint32_t address_length);
+  /// The same for IPv4, by address and the 2 octets at `port_offset` of the transport header.
+  RuleWriter& forward_by_port(std::uint32_t device_index, const char* map,
+                              std::uint32_t port_offset);
 
  private:
+  RuleWriter& out_of(std::uint32_t device_index);
+  RuleWriter& send(std::uint32_t nfproto);
   nftnl_expr* add(const char* name);
   nftnl_rule& rule_;
 };

@@ -9,6 +9,7 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include <array>
+#include <string_view>
 
 namespace lbctl::kernel::nft {
 namespace {
@@ -23,6 +24,9 @@ constexpr std::int32_t guard_priority = -10, forward_priority = 0;
 // the director answers for the signal address itself.
 constexpr std::array<std::uint8_t, 5> icmp_types{ICMP_ECHOREPLY, ICMP_DEST_UNREACH, ICMP_ECHO,
                                                  ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
+/// The errors among them.
+constexpr std::array<std::uint8_t, 3> icmp_errors{ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED,
+                                                  ICMP_PARAMETERPROB};
 constexpr std::array<std::uint8_t, 6> icmpv6_types{ICMPV6_DEST_UNREACH, ICMPV6_PKT_TOOBIG,
                                                    ICMPV6_TIME_EXCEED,  ICMPV6_PARAMPROB,
                                                    ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY};
@@ -116,18 +120,79 @@ void guard_joins(Rules& rules, const FamilyShape& family) {
   guarded_syn(rules, family).counter().verdict(NF_DROP);
 }
 
-/// `meta pkttype host ip ttl > 1 meta l4proto …`
-RuleWriter forwarded(Rules& rules, const FamilyShape& family, std::uint8_t protocol) {
+/// `ip frag-off & 8191 == 0`: later pieces have no port, but kernels that read it the fast way take
+/// whatever stands in its place.
+void first_piece(RuleWriter& rule) {
+  rule.payload(NFT_PAYLOAD_NETWORK_HEADER, 6, 2)
+      .mask(TwoOctets{0x1f, 0xff})
+      .compare(NFT_CMP_EQ, TwoOctets{0, 0});
+}
+
+/// `ip frag-off & 8191 == 0 ip daddr . tcp dport @join_only_port4 tcp flags syn / syn,ack`
+RuleWriter guarded_port_syn(Rules& rules) {
+  RuleWriter rule = rules.add("guard");
+  rule.meta(NFT_META_PROTOCOL).compare(NFT_CMP_EQ, shape_v4.ethertype);
+  first_piece(rule);
+  rule.meta(NFT_META_L4PROTO)
+      .compare(NFT_CMP_EQ, Octet{IPPROTO_TCP})
+      .payload(NFT_PAYLOAD_NETWORK_HEADER, shape_v4.destination_offset, shape_v4.address_octets)
+      .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, NFT_REG32_01)
+      .in_set(port_names.join_only)
+      .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1)
+      .mask(Octet{0x12})
+      .compare(NFT_CMP_EQ, Octet{0x02});
+  return rule;
+}
+
+void guard_port_joins(Rules& rules) {
+  guarded_port_syn(rules)
+      .mptcp_subtype_octet()
+      .mask(Octet{0xf0})
+      .compare(NFT_CMP_EQ, Octet{0x10})
+      .verdict(NF_ACCEPT);
+  guarded_port_syn(rules).counter().verdict(NF_DROP);
+}
+
+/// `meta pkttype host ip ttl > 1`
+RuleWriter live(Rules& rules, const FamilyShape& family) {
   RuleWriter rule = rules.add("forward");
   rule.meta(NFT_META_PKTTYPE)
       .compare(NFT_CMP_EQ, Octet{PACKET_HOST})
       .meta(NFT_META_PROTOCOL)
       .compare(NFT_CMP_EQ, family.ethertype)
       .payload(NFT_PAYLOAD_NETWORK_HEADER, family.hop_limit_offset, 1)
-      .compare(NFT_CMP_GT, Octet{1})
-      .meta(NFT_META_L4PROTO)
-      .compare(NFT_CMP_EQ, Octet{protocol});
+      .compare(NFT_CMP_GT, Octet{1});
   return rule;
+}
+
+/// `… meta l4proto …`
+RuleWriter forwarded(Rules& rules, const FamilyShape& family, std::uint8_t protocol) {
+  RuleWriter rule = live(rules, family);
+  rule.meta(NFT_META_L4PROTO).compare(NFT_CMP_EQ, Octet{protocol});
+  return rule;
+}
+
+/// `… ip frag-off & 8191 == 0 meta l4proto …`
+RuleWriter forwarded_whole(Rules& rules, std::uint8_t protocol) {
+  RuleWriter rule = live(rules, shape_v4);
+  first_piece(rule);
+  rule.meta(NFT_META_L4PROTO).compare(NFT_CMP_EQ, Octet{protocol});
+  return rule;
+}
+
+void forward_ports_home(Rules& rules, std::uint32_t server_index) {
+  constexpr std::uint32_t quoted_source_port = 8 + 20;  // behind the ICMP and the quoted IP header
+  forwarded_whole(rules, IPPROTO_TCP).counter().forward_by_port(server_index, port_names.signal, 2);
+  // `icmp type @icmp_error4 @th,64,8 0x45 @th,136,8 0x6`: about TCP, its IP header without options.
+  forwarded_whole(rules, IPPROTO_ICMP)
+      .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1)
+      .in_set(port_names.icmp)
+      .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 8, 1)
+      .compare(NFT_CMP_EQ, Octet{0x45})
+      .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 8 + 9, 1)
+      .compare(NFT_CMP_EQ, Octet{IPPROTO_TCP})
+      .counter()
+      .forward_by_port(server_index, port_names.error, quoted_source_port);
 }
 
 void forward_home(Rules& rules, const FamilyShape& family, std::uint32_t server_index) {
@@ -143,18 +208,40 @@ void forward_home(Rules& rules, const FamilyShape& family, std::uint32_t server_
                family.address_octets);
 }
 
+// What nft 1.0.6 notes of `typeof ip daddr . @th,224,16 : ip daddr`, so that it lists the map in
+// these words; there is no name for the type of the second part.
+constexpr std::string_view quoted_port(
+    "\x00\x04\x00\x00\x00\x00\x01\x04\x02\x00\x00\x00\x03\x46\x00\x04"
+    "\x0d\x00\x00\x00\x01\x3e\x00\x14\x00\x04\x07\x00\x00\x00\x01\x0c"
+    "\x00\x04\x0c\x00\x00\x00\x01\x04\x0c\x00\x00\x00\x01\x26\x00\x04"
+    "\x07\x00\x00\x00\x01\x1e\x00\x04\x00\x00\x00\x00\x01\x04\x00\x00"
+    "\x00\x00\x02\x04\x03\x00\x00\x00\x03\x04\xe0\x00\x00\x00\x04\x04"
+    "\x10\x00\x00\x00\x04\x14\x00\x04\x07\x00\x00\x00\x01\x0c\x00\x04"
+    "\x0c\x00\x00\x00\x01\x04\x0c\x00\x00\x00\x06\x04\x00\x00\x00\x00",
+    112);
+
 }  // namespace
 
 std::span<const SetShape> forward_sets() {
-  static constexpr std::array<SetShape, 6> shapes{{
+  static constexpr std::array<SetShape, 10> shapes{{
       {names_v4.signal, type_ipv4, 4, type_ipv4, 4},
       {names_v6.signal, type_ipv6, 16, type_ipv6, 16},
       {names_v4.join_only, type_ipv4, 4},
       {names_v6.join_only, type_ipv6, 16},
       {names_v4.icmp, type_icmp, 1},
       {names_v6.icmp, type_icmpv6, 1},
+      {port_names.signal, joined(type_ipv4, type_port), 8, type_ipv4, 4},
+      {port_names.error, joined(type_ipv4, type_integer), 8, type_ipv4, 4, false, quoted_port},
+      {port_names.join_only, joined(type_ipv4, type_port), 8},
+      {port_names.icmp, type_icmp, 1},
   }};
   return shapes;
+}
+
+Octets port_key(const model::EndpointKey& key) {
+  Octets out = octets_of(key.address);
+  append(out, octets_of(key.port));
+  return out;
 }
 
 std::map<std::string, Elements> forward_elements(const model::SignalForward& forward) {
@@ -165,7 +252,15 @@ std::map<std::string, Elements> forward_elements(const model::SignalForward& for
     all[names_v4.icmp][{type}];
   for (const std::uint8_t type : icmpv6_types)
     all[names_v6.icmp][{type}];
+  for (const std::uint8_t type : icmp_errors)
+    all[port_names.icmp][{type}];
   for (const auto& [signal, target] : forward.addresses) {
+    if (number(signal.port) != 0) {
+      const Octets key = port_key(signal);
+      all[port_names.signal][key] = all[port_names.error][key] = octets_of(target.server);
+      if (target.join_only) all[port_names.join_only][key];
+      continue;
+    }
     const SetNames& sets = names(signal.address.family());
     all[sets.signal][octets_of(signal.address)] = octets_of(target.server);
     if (target.join_only) all[sets.join_only][octets_of(signal.address)];
@@ -183,8 +278,10 @@ TableObjects make_forward_table(const std::set<std::string>& client_devices,
   guard_v6_fragments(rules);
   guard_joins(rules, shape_v4);
   guard_joins(rules, shape_v6);
+  guard_port_joins(rules);
   forward_home(rules, shape_v4, server_index);
   forward_home(rules, shape_v6, server_index);
+  forward_ports_home(rules, server_index);
   return made;
 }
 

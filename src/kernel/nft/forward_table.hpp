@@ -28,8 +28,21 @@ constexpr const SetNames& names(model::Family family) {
 
 std::span<const SetShape> forward_sets();
 
+/// Of a VIP with a port for each server; IPv4 only.
+struct PortSetNames {
+  const char* signal;  ///< map: VIP and port -> real server
+  const char* error;   ///< the same for what ICMP quotes: nft does not take a raw number for a port
+  const char* join_only;  ///< set: VIPs and ports that take joins only
+  const char* icmp;       ///< set: types of ICMP errors
+};
+inline constexpr PortSetNames port_names{"signal_port4", "signal_error4", "join_only_port4",
+                                         "icmp_error4"};
+
 /// Elements of every set for this forward, by set name; the ICMP types among them.
 std::map<std::string, Elements> forward_elements(const model::SignalForward& forward);
+
+/// Of the sets of `port_names`.
+Octets port_key(const model::EndpointKey& key);
 
 /// The table without elements. `server_index` is the interface index of forward.server_device.
 TableObjects make_forward_table(const std::set<std::string>& client_devices,

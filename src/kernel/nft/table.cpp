@@ -43,6 +43,9 @@ SetHandle make_set(const SetShape& shape, std::uint16_t family) {
     nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, shape.data_octets);
   }
   if (shape.data_type == type_mark) say_host_order(*set);
+  if (!shape.note.empty())
+    nftnl_set_set_data(set.get(), NFTNL_SET_USERDATA, shape.note.data(),
+                       static_cast<std::uint32_t>(shape.note.size()));
   return set;
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,7 +30,7 @@ Octets octets_of(model::Port port);
 /// nft's numbers for data types (its datatype.h); the kernel stores them and reads nothing in
 /// them, nft needs them to list a set.
 inline constexpr std::uint32_t type_ipv4 = 7, type_ipv6 = 8, type_port = 13, type_icmp = 14,
-                               type_mark = 19, type_icmpv6 = 29;
+                               type_integer = 4, type_mark = 19, type_icmpv6 = 29;
 constexpr std::uint32_t joined(std::uint32_t first, std::uint32_t second) {
   return first << 6 | second;
 }
@@ -38,7 +39,8 @@ struct SetShape {
   const char* name;
   std::uint32_t key_type, key_octets;
   std::uint32_t data_type = 0, data_octets = 0;  ///< 0: not a map
-  bool intervals = false;  ///< of an address and a port, each of which may be a range
+  bool intervals = false;      ///< of an address and a port, each of which may be a range
+  std::string_view note = {};  ///< nft's own, kept beside the set
 };
 
 enum class TableId : std::uint8_t { forward, marks };

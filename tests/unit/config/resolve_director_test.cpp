@@ -189,3 +189,57 @@ TEST_CASE("resolve: a node that is not in the file is not found") {
   REQUIRE_FALSE(got);
   CHECK(got.error().code() == Errc::not_found);
 }
+
+TEST_CASE(
+    "resolve director: by mark there is one service for each family, and marks for its ports") {
+  const Desired got = director(test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100", "192.0.2.101", "2001:db8::100"]
+ports = [443, "8000-8100"]
+protocols = ["tcp", "udp"]
+fwmark = 7
+servers = ["rs1"]
+[services.whole]
+vip = ["192.0.2.102"]
+ports = "all"
+protocols = ["udp"]
+fwmark = 8
+servers = ["rs2"]
+)"));
+  CHECK(got.state.ipvs.size() == 3);
+  const auto& web4 = got.state.ipvs.at(fwmark_service(7, Family::v4));
+  CHECK(web4.destinations ==
+        std::map<DestinationKey, Destination>{{{ip("192.0.2.11"), Port{0}}, weighing(1)}});
+  CHECK(got.state.ipvs.contains(fwmark_service(7, Family::v6)));
+  CHECK(got.state.ipvs.contains(fwmark_service(8, Family::v4)));
+  REQUIRE(got.state.nft.marks);
+  CHECK(got.state.nft.marks->size() == 3 * 2 * 2 + 1);
+  CHECK(got.state.nft.marks->at({ip("192.0.2.101"), L4::udp, {Port{8000}, Port{8100}}}) == 7);
+  CHECK(got.state.nft.marks->at({ip("192.0.2.102"), L4::udp, all_ports}) == 8);
+}
+
+TEST_CASE(
+    "resolve: with signal = \"port\" each server has a port of the VIP, and no address for it") {
+  const std::string text = test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100"]
+ports = [443]
+protocols = ["mptcp"]
+mptcp = { signal = "port", port_base = 44300 }
+[mptcp]
+checksum = true
+)");
+  const Desired got = director(text);
+  REQUIRE(got.state.nft.forward);
+  CHECK(got.state.nft.forward->addresses ==
+        std::map<EndpointKey, ForwardTarget>{
+            {{ip("192.0.2.100"), Port{44301}}, {ip("192.0.2.11"), true}},
+            {{ip("192.0.2.100"), Port{44302}}, {ip("192.0.2.12"), true}}});
+  CHECK(got.state.addresses.size() == 1);
+  const auto server = resolve(test::config_of(text), "rs2", {});
+  REQUIRE(server);
+  CHECK(server->state.mptcp.endpoints ==
+        std::map<EndpointKey, Endpoint>{{{ip("192.0.2.100"), Port{44302}}, {.signal = true}}});
+  CHECK(server->state.addresses.size() == 1);
+  CHECK(server->state.sysctls.at("net/mptcp/checksum_enabled") == "1");
+}

@@ -27,6 +27,8 @@ model::SignalForward example() {
   forward.addresses[{ip("192.0.2.111")}] = {.server = ip("192.0.2.11"), .join_only = true};
   forward.addresses[{ip("2001:db8:100::111")}] = {.server = ip("2001:db8:100::11"),
                                                   .join_only = false};
+  forward.addresses[{ip("192.0.2.100"), model::Port{44301}}] = {.server = ip("192.0.2.11"),
+                                                                .join_only = true};
   return forward;
 }
 
@@ -84,7 +86,7 @@ Dump dumped(const model::SignalForward& forward) {
   for (const auto& message : created(forward))
     take_message(header(message), dump);
   // The request does not say how much is in the table, the kernel's answer does.
-  dump.forward.text.set_head(0, 8);
+  dump.forward.text.set_head(0, 12);
   return dump;
 }
 
@@ -131,10 +133,16 @@ TEST_CASE("nft: any departure is not intact") {
   dump.forward.text.devices["guard"].erase("eth1");
   CHECK(!judge(dump));
   dump = good;
-  dump.forward.text.set_head(NFT_TABLE_F_DORMANT, 8);
+  dump.forward.text.set_head(NFT_TABLE_F_DORMANT, 12);
   CHECK(!judge(dump));
   dump = good;
   dump.forward.text.elements["signal4"][{10, 0, 0, 1}] = {};
+  CHECK(!judge(dump));
+  dump = good;
+  dump.forward.text.elements["signal_error4"].clear();
+  CHECK(!judge(dump));
+  dump = good;
+  dump.forward.text.elements["signal_port4"][{192, 0, 2, 1, 0, 0, 0, 0}] = {192, 0, 2, 2};
   CHECK(!judge(dump));
   dump = good;
   dump.forward.server_index.reset();

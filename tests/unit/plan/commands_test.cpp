@@ -171,6 +171,8 @@ TEST_CASE(
   const std::string made =
       script({CreateForward{{{"eth0"}, "eth0", {}}, false},
               SetSignal{{ip("192.0.2.111")}, {}, to11}, SetSignal{{ip("192.0.2.112")}, {}, to12},
+              SetSignal{{ip("192.0.2.100"), Port{44301}}, {}, to11},
+              SetSignal{{ip("192.0.2.100"), Port{44302}}, {}, to12},
               SetSignal{{ip("2001:db8:100::111")}, {}, {ip("2001:db8:100::11"), true}},
               SetSignal{{ip("2001:db8:100::112")}, {}, {ip("2001:db8:100::12"), false}}});
   CHECK(made.starts_with("nft -f - <<'END'\ncreate table netdev lbctl\ntable netdev lbctl {\n"));
