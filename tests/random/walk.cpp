@@ -191,14 +191,13 @@ void Walk::expect_no_cut() {
 }
 
 void Walk::expect_used_stand(const Goal& goal, const NodeState& earlier) {
-  const auto stands = [&](const IpAddress& address) {
-    return std::ranges::any_of(kernel_.state.addresses,
-                               [&](const auto& entry) { return entry.first.address == address; });
+  const auto in = [](const NodeState& state) {
+    return [&state](const IpAddress& address) {
+      return std::ranges::any_of(state.addresses,
+                                 [&](const auto& entry) { return entry.first.address == address; });
+    };
   };
-  const auto stood = [&](const IpAddress& address) {
-    return std::ranges::any_of(earlier.addresses,
-                               [&](const auto& entry) { return entry.first.address == address; });
-  };
+  const auto stands = in(kernel_.state), stood = in(earlier), wanted = in(goal.want);
   for (const auto& [place, counters] : kernel_.counters) {
     const auto& [service, to] = place;
     CAPTURE(service.text());
@@ -209,8 +208,9 @@ void Walk::expect_used_stand(const Goal& goal, const NodeState& earlier) {
     REQUIRE(destination != it->second.destinations.end());
     if (used_before().ipvs.contains(service)) continue;
     const auto want = goal.want.ipvs.find(service);
-    const bool wanted = want != goal.want.ipvs.end() && want->second.destinations.contains(to);
-    if (wanted) continue;  // where its VIP stands is for the file to say
+    const bool stays_in_use =
+        want != goal.want.ipvs.end() && want->second.destinations.contains(to);
+    if (stays_in_use) continue;  // where its VIP stands is for the file to say
     if (stood(service.address)) CHECK(stands(service.address));
     // By mark: which VIPs have connections nobody knows, so all of them stay.
     if (service.fwmark != 0 && earlier.nft.marks)
@@ -230,10 +230,12 @@ void Walk::expect_used_stand(const Goal& goal, const NodeState& earlier) {
       if (!retargeted) CHECK(kernel_.state.nft.forward->addresses.at(signal) == target);
     }
   }
+  // With the address goes its endpoint. One for a port of a VIP that stays goes with the file.
   for (const auto& [address, count] : kernel_.sockets) {
     CHECK(stands(address));
     for (const auto& [key, endpoint] : earlier.mptcp.endpoints)
-      if (key.address == address) CHECK(kernel_.state.mptcp.endpoints.contains(key));
+      if (key.address == address && !wanted(address))
+        CHECK(kernel_.state.mptcp.endpoints.contains(key));
   }
 }
 
