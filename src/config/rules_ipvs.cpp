@@ -52,6 +52,18 @@ void check_sync_sysctls(const Draft& draft, Report& report) {
                      "give it sync = [\"master\"], or leave backup_only out");
 }
 
+void check_expirations(const Draft& draft, Report& report) {
+  for (const std::string_view scheduler : {"lblc", "lblcr"}) {
+    const auto* expiration = find(draft.ipvs.sysctls, fmt::format("{}_expiration", scheduler));
+    const bool used = std::ranges::any_of(draft.services, [&](const DraftService& service) {
+      return service.scheduler.value == scheduler;
+    });
+    if (expiration != nullptr && !used)
+      report.warning(expiration->at,
+                     fmt::format("this has no effect: no service has scheduler {}", scheduler));
+  }
+}
+
 void check_defences(const DraftSysctls& sysctls, Report& report) {
   const auto is = [&](std::string_view name, std::initializer_list<std::string_view> values) {
     const auto* found = find(sysctls, name);
@@ -71,6 +83,7 @@ void check_defences(const DraftSysctls& sysctls, Report& report) {
 void check_ipvs(const Draft& draft, Report& report) {
   check_roles(draft, report);
   check_sync_sysctls(draft, report);
+  check_expirations(draft, report);
   check_defences(draft.ipvs.sysctls, report);
   const bool mptcp = std::ranges::any_of(
       draft.services, [](const DraftService& service) { return service.has(Protocol::mptcp); });

@@ -19,7 +19,7 @@ void refuse_missing(const NodeState& want, const NodeState& observed, std::vecto
     if (observed.sysctls.contains(path) || sysctl_absent_is(path, value)) continue;
     std::string hint = "the device or the kernel feature behind it is missing";
     if (path.starts_with("net/mptcp/")) hint = "needs a kernel with CONFIG_MPTCP";
-    if (path.starts_with("net/ipv4/vs/")) hint = "modprobe ip_vs (kernel option CONFIG_IP_VS)";
+    if (const auto module = ipvs_sysctl_hint(path); !module.empty()) hint = module;
     if (const auto since = sysctl_since(path); !since.empty())
       hint = fmt::format("needs Linux {} or later; take it out of the file", since);
     out.push_back(

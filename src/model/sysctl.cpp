@@ -32,6 +32,15 @@ std::string_view sysctl_since(std::string_view path) {
   return found == known.end() ? std::string_view() : found->version;
 }
 
+std::string_view ipvs_sysctl_hint(std::string_view path) {
+  constexpr std::string_view ipvs = "net/ipv4/vs/";
+  if (!path.starts_with(ipvs)) return {};
+  const std::string_view name = path.substr(ipvs.size());
+  if (name == "lblc_expiration") return "modprobe ip_vs_lblc (kernel option CONFIG_IP_VS_LBLC)";
+  if (name == "lblcr_expiration") return "modprobe ip_vs_lblcr (kernel option CONFIG_IP_VS_LBLCR)";
+  return "modprobe ip_vs (kernel option CONFIG_IP_VS)";
+}
+
 bool sysctl_equal(std::string_view path, std::string_view a, std::string_view b) {
   // 1 and 2 are one setting, "automatic"; which of them is read says whether memory is short now
   // (update_defense_level() in net/netfilter/ipvs/ip_vs_ctl.c).

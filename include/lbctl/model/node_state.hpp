@@ -45,6 +45,8 @@ using SysctlState = std::map<std::string, std::string>;
 std::string sysctl_name(const std::string& path);
 /// The first Linux that has it, such as "6.2", where that is later than 6.1; else empty.
 std::string_view sysctl_since(std::string_view path);
+/// What brings a sysctl of IPVS that is not there; empty for others.
+std::string_view ipvs_sysctl_hint(std::string_view path);
 /// The same setting? The kernel itself changes some values within one setting.
 bool sysctl_equal(std::string_view path, std::string_view a, std::string_view b);
 /// A kernel without that sysctl behaves as one in which it has this value.

@@ -51,9 +51,9 @@ std::string normalised(std::string_view value) {
 
 Error missing(const std::string& path) {
   const std::string what = fmt::format("sysctl {}", model::sysctl_name(path));
-  if (path.starts_with("net/ipv4/vs/"))
+  if (const auto hint = model::ipvs_sysctl_hint(path); !hint.empty())
     return Error(Errc::unsupported, what + ": IPVS is not in this kernel or not loaded", ENOENT)
-        .with_hint("modprobe ip_vs (kernel option CONFIG_IP_VS)");
+        .with_hint(std::string(hint));
   if (path.starts_with("net/mptcp/"))
     return Error(Errc::unsupported, what + ": this kernel has no MPTCP, or not this part", ENOENT)
         .with_hint("a kernel with CONFIG_MPTCP; lbctl is made for Linux 6.1 and later");

@@ -3,7 +3,7 @@
 import os
 import re
 
-from labkit import CONFIG, LBCTL, Lab, changes, look, on, wait_for
+from labkit import CONFIG, LBCTL, Lab, changes, look, on, run, wait_for
 
 DIRECTOR = """
 [cluster]
@@ -29,6 +29,7 @@ IPVS = {
     "am_droprate": (10, 11, 12), "amemthresh": (1024, 100, 200), "backup_only": (0, 1, 0), "cache_bypass": (0, 1, 0),
     "conn_reuse_mode": (1, 0, 2), "conntrack": (0, 1, 0), "drop_entry": (0, 1, 3), "drop_packet": (0, 3, 1),
     "expire_nodest_conn": (0, 0, 1), "expire_quiescent_template": (0, 1, 0), "ignore_tunneled": (0, 1, 0),
+    "lblc_expiration": (86400, 600, 300), "lblcr_expiration": (86400, 700, 400),
     "nat_icmp_send": (0, 1, 0), "pmtu_disc": (1, 0, 1), "run_estimation": (1, 0, 1), "schedule_icmp": (0, 1, 0),
     "secure_tcp": (0, 3, 1), "sloppy_sctp": (0, 1, 0), "sloppy_tcp": (0, 1, 0), "snat_reroute": (1, 0, 1),
     "sync_persist_mode": (0, 1, 0), "sync_ports": (1, 4, 2), "sync_qlen_max": (None, 1000, 2000),
@@ -85,6 +86,8 @@ def sysctls(checks):
     """every sysctl of IPVS: at first apply, on change, back when the key goes, back on down"""
     with Lab(servers=1) as lab:
         look("dir1")  # loads what looking loads
+        for module in ("ip_vs_lblc", "ip_vs_lblcr"):
+            run("modprobe", module)
         before = look("dir1")
         here = sysctls_of("dir1", "ipv4/vs")
         known = IPVS | {name: values for name, values in NEWER.items() if name in here}
