@@ -17,6 +17,9 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#define QS_AES_SECTION SEC(".rodata.aes")
+#define QS_FUNCTION    __noinline
+#include "cid_decode.h"
 #include "quic_steer.h"
 #include "tables.bpf.h"
 
@@ -117,39 +120,6 @@ static __always_inline __u64 mac_word(const __u8 *mac)
 	       QS_MAC_USED;
 }
 
-/* The server id in the @cid_len octets at @cid, by the first slot that matches.
- *
- * 20 octets are readable at @cid. Neither the fixed bit nor the type bits of
- * the header are looked at: the one is greased, the others change with the
- * version. False if no slot matches.
- */
-static __always_inline bool decode(const struct packet *pkt,
-				   const struct qs_service *service, const __u8 *cid,
-				   __u32 cid_len, __u64 *id, __u8 *space)
-{
-	__u16 head = *(const __u16 *)cid;
-
-	for (__u32 i = 0; i < QS_MAX_SLOTS && i < service->nr_slots; i++) {
-		const struct qs_slot *slot = &service->slot[i];
-		const __u8 *from;
-
-		if ((head & slot->match_mask) != slot->match_value ||
-		    cid_len < slot->cid_length)
-			continue;
-		if (slot->cipher != QS_PLAIN)
-			return false;
-		/* Always true, but the verifier cannot know that id_octet <= 12. */
-		from = cid + (slot->id_octet & 15);
-		if ((void *)(from + 8) > pkt->end)
-			return false;
-		*id = bpf_be64_to_cpu(*(const __u64 *)from) << (slot->id_shl & 7) >>
-		      (slot->id_shr & 63);
-		*space = slot->space;
-		return true;
-	}
-	return false;
-}
-
 /* Send the packet to the station @mac, on the device that it came by.
  *
  * The frame came to our own address (is_self()), which becomes its source.
@@ -189,8 +159,9 @@ static __always_inline enum qs_outcome steer(struct packet *pkt,
 	__u8 *quic = pkt->quic;
 	__u32 cid_len = QS_MAX_CID_LEN;
 	__u8 *cid = quic + SHORT_CID;
-	__u64 id, target;
-	__u8 space;
+	const struct qs_slot *slot;
+	struct qs_id id;
+	__u64 target;
 
 	if (!is_self(mac_word(pkt->eth->h_dest)))
 		return QS_OTHER_STATION;
@@ -204,9 +175,10 @@ static __always_inline enum qs_outcome steer(struct packet *pkt,
 		cid = quic + LONG_CID;
 		cid_len = quic[CID_LEN];
 	}
-	if (!decode(pkt, service, cid, cid_len, &id, &space))
+	slot = qs_find_slot(service, cid, cid_len);
+	if (!slot || !qs_read_id(slot, cid, pkt->end, &id))
 		return QS_UNROUTABLE;
-	target = find_target(id, space);
+	target = find_target(id, slot->space);
 	switch ((target & QS_KIND) >> QS_KIND_SHIFT) {
 	case QS_TO_LOCAL:
 		return QS_LOCAL;

@@ -17,7 +17,7 @@
 #include <linux/types.h>
 
 /* Raise this when the meaning of a table changes without its size. */
-#define QS_LAYOUT 1
+#define QS_LAYOUT 2
 
 /* Characters of the digest that tells builds of the program apart. */
 #define QS_DIGEST_LEN 16
@@ -58,47 +58,68 @@ struct qs_vip_bucket {
 #define QS_V6				6u
 #define QS_VIP_SPILLED			(1u << 31) /* in way[0] */
 
-enum qs_cipher {
-	QS_PLAIN = 0,
+/* How the server id is read out of a connection ID. */
+enum qs_reading {
+	QS_PLAIN = 0,	  /* up to 8 octets that stand there */
+	QS_REVERSED,	  /* the same, the lowest octet first */
+	QS_BLOCK,	  /* up to 15 octets that stand there, from octet 1 on */
+	QS_AES_SINGLE,	  /* the same, of 16 octets that are one block of AES-128 */
+	QS_AES_FOUR_PASS, /* the same, of 5 to 19 octets but 16, in four passes of it */
 };
 
+#define QS_ROUND_KEYS 44 /* words of an AES-128 key schedule */
+
 /* How one kind of connection ID is recognised and where its server id is.
- * The id is read as 8 octets from id_octet on, in network order, shifted left
- * by id_shl and then right by id_shr: with bit offset o and n bits these are
- * o / 8, o % 8 and 64 - n. n + o % 8 <= 64; id_octet <= 12.
+ *
+ * QS_PLAIN and QS_REVERSED: the id is read as 8 octets from id_octet on, in
+ * network order, shifted left by id_shl and then right by id_shr; id_octet <= 12.
+ * The others: as 16 octets from octet 1 on, deciphered and shifted right by
+ * id_shr.
  */
 struct qs_slot {
 	__u16 match_mask; /* over CID octets 0 and 1, network order */
 	__u16 match_value;
 	__u8 cid_length;   /* octets; a shorter DCID does not match */
-	__u8 cipher;	   /* enum qs_cipher */
-	__u8 block_offset; /* the enciphered octets of the CID; plain: id and nonce */
-	__u8 block_length;
+	__u8 reading;	   /* enum qs_reading */
+	__u8 block_length; /* octets that are enciphered */
+	__u8 passes;	   /* to take back of four: 3 if the id is in the left half */
 	__u8 id_octet;
 	__u8 id_shl;
 	__u8 id_shr;
-	__u8 space; /* server ids of different spaces are different servers */
-	__u32 key;  /* row of the key table; 0 while plain */
+	__u8 space;  /* server ids of different spaces are different servers */
+	__u8 scheme; /* what lbctl calls it: the program does not look */
+	__u8 unused[3];
+	__u32 round_key[QS_ROUND_KEYS]; /* in the order of their use; 0 where nothing is
+					 * enciphered */
 };
 
 struct qs_service {
 	__u32 nr_slots;
-	__u32 flags;			   /* none yet */
+	__u32 flags; /* none yet */
+	__u64 unused; /* so that the first slot's head is in the first cache line */
 	struct qs_slot slot[QS_MAX_SLOTS]; /* the first that matches decides */
+};
+
+/* A server id: up to 120 bits, host order. */
+struct qs_id {
+	__u64 low;
+	__u64 high;
 };
 
 /* One server id. The target is a single word so that a changed MAC address is
  * one store: a packet goes to the old address or to the new one, never to a
- * mixture. Adding writes id, then target; removing writes target, then id; the
+ * mixture. Adding writes the id, then target; removing writes target; the
  * reader loads id, then target.
  */
 struct qs_server {
-	__u64 id; /* host order; 0: a free entry (0 names no server) */
+	__u64 id; /* its low word */
 	__u64 target;
 };
 
 struct qs_server_bucket {
-	struct qs_server way[QS_WAYS];
+	struct qs_server way[QS_WAYS]; /* one cache line */
+	__u64 high[QS_WAYS];	       /* of ids with QS_WIDE */
+	__u64 unused[QS_WAYS];
 };
 
 /* target: kind (4 bits, from 56), space (8 bits, from 48), operand (48 bits).
@@ -109,6 +130,7 @@ struct qs_server_bucket {
 #define QS_OPERAND     0x0000ffffffffffffull
 #define QS_SPACE       0x00ff000000000000ull
 #define QS_KIND	       0x0f00000000000000ull
+#define QS_WIDE	       0x1000000000000000ull /* the id has more than 64 bits */
 #define QS_SPILLED     0x8000000000000000ull /* in way[0], of MACs too */
 
 enum qs_kind {
@@ -183,9 +205,9 @@ static inline __u64 qs_vip_key(__u64 addr0, __u64 addr1, __u32 port_family)
 	       (port_family * QS_MULTIPLIER_2);
 }
 
-static inline __u64 qs_server_key(__u64 id, __u8 space)
+static inline __u64 qs_server_key(struct qs_id id, __u8 space)
 {
-	return id ^ (__u64)space << QS_KIND_SHIFT;
+	return id.low ^ id.high * QS_MULTIPLIER_3 ^ (__u64)space << QS_KIND_SHIFT;
 }
 
 #endif

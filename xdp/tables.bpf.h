@@ -100,16 +100,18 @@ static __always_inline const struct qs_service *find_service(const struct qs_vip
 	return bpf_map_lookup_elem(&services, &index);
 }
 
-static __always_inline __u64 target_in(const struct qs_server_bucket *bucket, __u64 id,
-				       __u64 space)
+/* @kind: QS_SPACE and QS_WIDE of the target. */
+static __always_inline __u64 target_in(const struct qs_server_bucket *bucket, struct qs_id id,
+				       __u64 kind)
 {
 	for (int i = 0; i < QS_WAYS; i++) {
 		__u64 target;
 
-		if (LOAD(bucket->way[i].id) != id)
+		if (LOAD(bucket->way[i].id) != id.low)
 			continue;
 		target = LOAD(bucket->way[i].target);
-		if ((target & QS_SPACE) == space)
+		if ((target & (QS_SPACE | QS_WIDE)) == kind &&
+		    (!id.high || LOAD(bucket->high[i]) == id.high))
 			return target;
 	}
 	return 0;
@@ -118,9 +120,9 @@ static __always_inline __u64 target_in(const struct qs_server_bucket *bucket, __
 /* The target word of a server id. Its kind is QS_TO_NOBODY if there is no such
  * server; the free entries that id 0 finds say so too.
  */
-static __always_inline __u64 find_target(__u64 id, __u8 space)
+static __always_inline __u64 find_target(struct qs_id id, __u8 space)
 {
-	__u64 shifted = (__u64)space << QS_SPACE_SHIFT;
+	__u64 kind = (__u64)space << QS_SPACE_SHIFT | (id.high ? QS_WIDE : 0);
 	__u64 hash_key = qs_server_key(id, space);
 	__u32 index = qs_bucket_1(hash_key, QS_SERVER_BITS);
 	const struct qs_server_bucket *bucket;
@@ -129,12 +131,12 @@ static __always_inline __u64 find_target(__u64 id, __u8 space)
 	bucket = bpf_map_lookup_elem(&servers, &index);
 	if (!bucket)
 		return QS_TO_NOBODY;
-	target = target_in(bucket, id, shifted);
+	target = target_in(bucket, id, kind);
 	if ((target & QS_KIND) || !(LOAD(bucket->way[0].target) & QS_SPILLED))
 		return target;
 	index = qs_bucket_2(hash_key, QS_SERVER_BITS);
 	bucket = bpf_map_lookup_elem(&servers, &index);
-	return bucket ? target_in(bucket, id, shifted) : QS_TO_NOBODY;
+	return bucket ? target_in(bucket, id, kind) : QS_TO_NOBODY;
 }
 
 static __always_inline bool mac_in(const struct qs_mac_bucket *bucket, __u64 mac)

@@ -49,6 +49,19 @@ void add_drains(const Command& command, Options& options) {
   drain->add_flag("--persist", options.persist, "keep it up across a reboot");
 }
 
+template <class Command>
+void add_cid(const Command& command, Options& options) {
+  CLI::App* cid = command("cid", "make and read connection IDs by hand", lbctl::cli::cid);
+  cid->add_option("ACTION", options.action, "encode, decode, presets")
+      ->required()
+      ->check(CLI::IsMember({"encode", "decode", "presets"}));
+  cid->add_option("CID", options.cid,
+                  "in hexadecimal; encode: octets to use where the scheme leaves them open");
+  cid->add_option("--service", options.service, "by the layouts of this service of the file");
+  cid->add_option("--layout", options.layout, "by this layout, as cid in the file");
+  cid->add_option("--id", options.id, "encode: the server's id, name in the file, or address");
+}
+
 void add_commands(CLI::App& app, Options& options, std::function<Exit(const Options&)>& chosen) {
   const auto command = [&](const char* name, const char* does, Exit (*run)(const Options&)) {
     CLI::App* sub = app.add_subcommand(name, does);
@@ -76,6 +89,7 @@ void add_commands(CLI::App& app, Options& options, std::function<Exit(const Opti
                "revert after this time unless lbctl confirm comes: 60s");
   command("confirm", "keep what apply --confirm has changed", lbctl::cli::confirm);
   add_drains(command, options);
+  add_cid(command, options);
   command("status", "what runs, what differs from the file, what is foreign", lbctl::cli::status);
   command("down", "remove all that lbctl owns and restore what it changed", lbctl::cli::down);
 }

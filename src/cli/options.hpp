@@ -28,11 +28,15 @@ struct Options {
   bool no_drain = false;                  ///< apply, plan
   std::optional<std::uint32_t> confirm;   ///< apply: seconds
   std::string server;                     ///< drain, undrain
-  std::optional<std::string> service;     ///< drain, undrain
+  std::optional<std::string> service;     ///< drain, undrain, cid
   std::optional<std::uint32_t> deadline;  ///< drain: seconds
   std::uint32_t until = 0;                ///< drain: connections
   bool wait = false;                      ///< drain
   bool persist = false;                   ///< drain: across a reboot
+  std::string action;                     ///< cid: encode, decode, presets
+  std::string cid;                        ///< cid: hexadecimal; encode: what to begin with
+  std::string id;                         ///< cid encode: a server's id, name or address
+  std::optional<std::string> layout;      ///< cid: as in the file
 
   bool warnings_are_errors() const { return warnings == "error"; }
 };
@@ -45,5 +49,6 @@ Exit drain(const Options& options);
 Exit undrain(const Options& options);
 Exit status(const Options& options);
 Exit down(const Options& options);
+Exit cid(const Options& options);
 
 }  // namespace lbctl::cli

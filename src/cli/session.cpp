@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "lbctl/engine/confirmation.hpp"
+#include "lbctl/engine/key_file.hpp"
 #include "lbctl/kernel/facts.hpp"
 #include "lbctl/kernel/xdp.hpp"
 #include "lbctl/plan/render.hpp"
@@ -63,6 +64,11 @@ engine::DrainPlaces drain_places(const Options& options, const std::string& node
 
 Result<config::Desired> resolve_here(const config::Config& config, Here here,
                                      std::span<const model::DrainIntent> drains) {
+  for (const std::string& path : config::key_files(config, here.node)) {
+    auto key = engine::read_key_file(path);
+    if (!key) return fail(std::move(key.error()));
+    here.facts.cid_keys.emplace(path, *key);
+  }
   auto wanted = config::resolve(config, here.node, here.facts, drains);
   if (!wanted) return fail(std::move(wanted.error()));
 

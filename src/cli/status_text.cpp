@@ -68,10 +68,10 @@ void steering(std::string& out, const XdpState& xdp,
   Section section(out, "QUIC steering");
   for (const auto& [device, attachment] : xdp.attachments)
     section.line(fmt::format("dev {}  {}", device, plan::describe(attachment)));
-  for (const auto& [key, scheme] : xdp.services)
-    section.line(fmt::format("{}  {}", key.text(), plan::describe(scheme)));
+  for (const auto& [key, schemes] : xdp.services)
+    section.line(fmt::format("{}  {}", key.text(), plan::describe(schemes)));
   for (const auto& [id, target] : xdp.servers)
-    section.line(fmt::format("server id {}  {}", number(id), plan::describe(target)), 2);
+    section.line(fmt::format("server id {}  {}", id.text(), plan::describe(target)), 2);
   if (!counters) return;
   std::string packets = "packets:";
   for (const auto& [figure, n] : figures(*counters))
@@ -236,6 +236,39 @@ Json endpoints_json(const MptcpState& mptcp) {
   return out;
 }
 
+/// In the words of the file.
+Json cid_json(const CidScheme& scheme) {
+  Json out{{"scheme", name(scheme.format)}, {"cid_length", scheme.cid_length()}};
+  switch (scheme.format) {
+    case CidFormat::quic_lb:
+      out["config"] = scheme.config;
+      out["id_length"] = scheme.id_length;
+      out["nonce_length"] = scheme.nonce_length;
+      break;
+    case CidFormat::katran:
+      out["version"] = scheme.version;
+      break;
+    case CidFormat::raw:
+      out["offset"] = scheme.offset;
+      out["id_length"] = scheme.id_length;
+      break;
+    case CidFormat::dpvs:
+      out["id_length"] = scheme.id_length;
+      break;
+    case CidFormat::msquic:
+      break;
+  }
+  out["encrypted"] = scheme.encrypted;
+  if (scheme.key) out["key_check"] = scheme.key->check();
+  return out;
+}
+
+/// A number where JSON's readers can hold it, and what text() says otherwise.
+Json server_id_json(const ServerId& id) {
+  const bool plain = id.space == IdSpace::number && id.high == 0 && id.low >> 63 == 0;
+  return {{"id", plain ? Json(id.low) : Json(id.text())}};
+}
+
 Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpCounters>& counters) {
   Json out;
   out["attachments"] = Json::array();
@@ -243,15 +276,17 @@ Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpCounters>
     out["attachments"].push_back(
         {{"interface", device}, {"mode", name(attachment.mode)}, {"program", attachment.program}});
   out["services"] = Json::array();
-  for (const auto& [key, scheme] : xdp.services)
-    out["services"].push_back({{"address", key.address.text()},
-                               {"port", number(key.port)},
-                               {"config", scheme.config},
-                               {"id_length", scheme.id_length},
-                               {"nonce_length", scheme.nonce_length}});
+  for (const auto& [key, schemes] : xdp.services) {
+    Json cids = Json::array();
+    for (const CidScheme& scheme : schemes)
+      cids.push_back(cid_json(scheme));
+    out["services"].push_back(
+        {{"address", key.address.text()}, {"port", number(key.port)}, {"cid", std::move(cids)}});
+  }
   out["servers"] = Json::array();
   for (const auto& [id, target] : xdp.servers) {
-    Json entry{{"id", number(id)}, {"local", target.local}};
+    Json entry = server_id_json(id);
+    entry["local"] = target.local;
     if (!target.local) entry["mac"] = target.mac.is_zero() ? Json() : Json(target.mac.text());
     out["servers"].push_back(std::move(entry));
   }

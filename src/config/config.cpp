@@ -31,7 +31,7 @@ std::vector<model::PortRange> Service::all_ranges() const {
 }
 
 model::EndpointKey Service::join_port(const Server& server, const model::IpAddress& vip) const {
-  return {vip, model::Port{static_cast<std::uint16_t>(mptcp.port_base + number(server.id))}};
+  return {vip, model::Port{static_cast<std::uint16_t>(mptcp.port_base + server.id.low)}};
 }
 
 std::vector<std::string> Config::node_names() const {

@@ -28,6 +28,25 @@ std::optional<std::string> interface_name(const Node& node, Report& report) {
   return check_interface(node, report) ? std::optional(node.text) : std::nullopt;
 }
 
+std::optional<model::ServerId> decode_server_id(const Node& node, Report& report) {
+  std::optional<model::ServerId> out;
+  if (node.is(Kind::text)) {
+    out = node.text.starts_with("0x") ? model::ServerId::parse(node.text) : std::nullopt;
+    if (!out)
+      report.error(node.at, fmt::format("\"{}\" is no server id", node.text),
+                   "write a whole number, or 0x and at most 30 hexadecimal digits in quotes");
+  } else if (node.is(Kind::integer) && node.integer == 0) {
+    out = model::ServerId{};
+  } else if (node.is(Kind::integer)) {
+    if (const auto number = decode_number(node, "id", server_id_range, report))
+      out = model::ServerId{static_cast<std::uint64_t>(*number)};
+  }
+  if (!out || !out->is_zero()) return out;
+  report.error(node.at, "id 0 names no server",
+               "a connection ID of zeros must not lead anywhere; start with 1");
+  return std::nullopt;
+}
+
 Spanned<std::string> decode_interface(const Node& table, Report& report) {
   const Member* found = member(table, "interface", Kind::text);
   if (!found || !check_interface(found->value, report)) return {};
@@ -69,13 +88,8 @@ DraftServer decode_server(const Member& entry, Report& report) {
   out.addresses = decode_addresses(table, entry.key_at, "address", report);
   out.interface = decode_interface(table, report);
   out.signal = decode_addresses(table, entry.key_at, "signal", report);
-  if (const Member* found = member(table, "id", Kind::integer)) {
-    if (found->value.integer == 0) {
-      report.error(found->value.at, "id 0 names no server",
-                   "a connection ID of zeros must not lead anywhere; start with 1");
-    } else if (const auto id = decode_number(found->value, "id", server_id_range, report)) {
-      out.id = {static_cast<std::uint64_t>(*id), found->value.at};
-    }
+  if (const Member* found = table.find("id")) {
+    if (const auto id = decode_server_id(found->value, report)) out.id = {*id, found->value.at};
   }
   return out;
 }

@@ -83,6 +83,9 @@ void decode_forward(const Node& table, DraftService& out, Report& report);
 bool decode_use(const Node& node, DraftUse& out, Report& report);
 std::optional<Spanned<HealthCheck>> decode_check(const Node& service, Report& report);
 std::optional<Spanned<Quorum>> decode_quorum(const Node& service, Report& report);
+/// `quic`: the table that has `cid`; the VIPs tell which families' addresses dpvs encodes.
+DraftList<DraftCid> decode_cids(const Node& quic, const DraftList<model::IpAddress>& vips,
+                                Report& report);
 DraftService decode_service(const Names& servers, const Member& entry, Report& report);
 
 }  // namespace lbctl::config

@@ -25,8 +25,6 @@ std::string_view name(Protocol protocol) {
 
 namespace {
 
-constexpr std::uint8_t longest_cid = 20;  // RFC 9000, 17.2
-
 bool names_server(const Names& servers, const std::string& name, Span at, Report& report) {
   if (servers.contains(name)) return true;
   if (report.partial()) return false;  // it may stand in what could not be read
@@ -117,31 +115,6 @@ void decode_mptcp(const Member& entry, DraftService& out, Report& report) {
   }
 }
 
-std::optional<Spanned<model::CidScheme>> decode_cid(const Node& table, Report& report) {
-  only_word(table, "scheme", "quic-lb", {}, "", report);
-  const std::size_t before = report.errors();
-  model::CidScheme cid;
-  const auto number = [&](std::string_view key, Range range, std::uint8_t& value) {
-    const Member* found = member(table, key, Kind::integer);
-    if (!found) return;
-    value =
-        static_cast<std::uint8_t>(decode_number(found->value, key, range, report).value_or(value));
-  };
-  number("config", cid_config_range, cid.config);
-  number("id_length", cid_id_length_range, cid.id_length);
-  number("nonce_length", cid_nonce_length_range, cid.nonce_length);
-  if (report.errors() != before) return std::nullopt;
-  if (cid.cid_length() > longest_cid) {
-    report.error(table.at,
-                 fmt::format("the connection ID has {} octets, QUIC allows {}", cid.cid_length(),
-                             longest_cid),
-                 fmt::format("1 + id_length {} + nonce_length {} must be {} at most", cid.id_length,
-                             cid.nonce_length, longest_cid));
-    return std::nullopt;
-  }
-  return Spanned<model::CidScheme>{cid, table.at};
-}
-
 }  // namespace
 
 DraftService decode_service(const Names& servers, const Member& entry, Report& report) {
@@ -178,8 +151,7 @@ DraftService decode_service(const Names& servers, const Member& entry, Report& r
   if (const Member* found = member(table, "mptcp", Kind::table)) decode_mptcp(*found, out, report);
   if (const Member* found = member(table, "quic", Kind::table)) {
     out.quic = found->key_at;
-    const Member* cid = member(found->value, "cid", Kind::table);
-    if (cid) out.cid = decode_cid(cid->value, report);
+    out.cids = decode_cids(found->value, out.vips, report);
   }
   out.check = decode_check(table, report);
   out.quorum = decode_quorum(table, report);

@@ -51,7 +51,7 @@ Server to_server(const DraftServer& draft, const Source& source) {
   out.name = draft.name;
   out.addresses = values(draft.addresses);
   out.interface = draft.interface.value;
-  out.id = model::ServerId{draft.id ? draft.id->value : 0};
+  if (draft.id) out.id = draft.id->value;
   out.signal = values(draft.signal);
   out.at = source.position(draft.at);
   return out;
@@ -119,7 +119,8 @@ Service to_service(const DraftService& draft, const Source& source) {
   out.mptcp.join_only = draft.join_only.value;
   out.mptcp.signal = draft.signal.value;
   if (draft.port_base) out.mptcp.port_base = draft.port_base->value;
-  if (draft.cid) out.quic.cid = draft.cid->value;
+  for (const auto& cid : draft.cids.items)
+    out.quic.cids.push_back({cid.value.scheme, cid.value.key_file});
   if (draft.check) out.check = draft.check->value;
   if (draft.quorum) out.quorum = draft.quorum->value;
   out.at = source.position(draft.at);

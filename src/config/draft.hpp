@@ -41,7 +41,7 @@ struct DraftServer {
   Span at;
   DraftList<model::IpAddress> addresses;
   Spanned<std::string> interface;
-  std::optional<Spanned<std::uint64_t>> id;
+  std::optional<Spanned<model::ServerId>> id;
   DraftList<model::IpAddress> signal;
 
   bool has_address_of(model::Family family) const;
@@ -71,6 +71,11 @@ struct DraftTunnel {
   bool whole = true;
 };
 
+struct DraftCid {
+  model::CidScheme scheme;
+  std::string key_file;  ///< empty: not encrypted
+};
+
 struct DraftService {
   std::string name;
   Span at;
@@ -98,7 +103,7 @@ struct DraftService {
   Spanned<Signal> signal{Signal::address, {}};
   std::optional<Spanned<std::uint16_t>> port_base;
   bool signal_known = true;  ///< neither of the two was wrong by itself
-  std::optional<Spanned<model::CidScheme>> cid;
+  DraftList<DraftCid> cids;
 
   std::optional<Spanned<HealthCheck>> check;
   std::optional<Spanned<Quorum>> quorum;
@@ -146,6 +151,9 @@ void check_forward(const DraftService& service, Report& report);
 /// Servers whose answers can't all take one way.
 void check_ways_back(const Draft& draft, Report& report);
 void check_doubts(const Draft& draft, Report& report);
+/// The connection IDs of a service: do they hold its servers' ids, is each of them ever asked?
+void check_cids(const DraftService& service,
+                const std::map<std::string_view, const DraftServer*>& servers, Report& report);
 void check_health(const Draft& draft, Report& report);
 
 /// Only for a draft without errors.

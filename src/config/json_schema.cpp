@@ -31,6 +31,10 @@ std::string_view name(Shape shape) {
       return "texts_or_weights";
     case Shape::whole_or_table:
       return "whole_or_table";
+    case Shape::whole_or_hex:
+      return "whole_or_hex";
+    case Shape::table_or_tables:
+      return "table_or_tables";
   }
   return "unknown";
 }
@@ -101,6 +105,12 @@ Json value(const KeySpec& spec, Place place) {
     }
     case Shape::whole_or_table:
       return {{"oneOf", {whole(spec), table(spec.pattern, place)}}};
+    case Shape::whole_or_hex: {
+      Json hex{{"type", "string"}, {"pattern", "^0x[0-9A-Fa-f]{1,30}$"}};
+      return {{"oneOf", {whole(spec), std::move(hex)}}};
+    }
+    case Shape::table_or_tables:
+      return {{"oneOf", {table(spec.pattern, place), list(table(spec.pattern, {}))}}};
   }
   return Json::object();
 }

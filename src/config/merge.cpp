@@ -74,10 +74,15 @@ bool holds(const Node& table, std::string_view key, std::string_view word) {
 /// Some defaults are only for tables that say something else: KeySpec::goes_with.
 bool wanted(const KeySpec& spec, const Node& table) {
   if (spec.goes_with.empty()) return true;
-  const std::size_t blank = spec.goes_with.find(' ');
+  std::size_t blank = spec.goes_with.find(' ');
   const std::string_view key = spec.goes_with.substr(0, blank);
   if (blank == std::string_view::npos) return !table.find(key);
-  return holds(table, key, spec.goes_with.substr(blank + 1));
+  while (blank != std::string_view::npos) {
+    const std::size_t next = spec.goes_with.find(' ', blank + 1);
+    if (holds(table, key, spec.goes_with.substr(blank + 1, next - blank - 1))) return true;
+    blank = next;
+  }
+  return false;
 }
 
 void fill(Node& table, const Node& defaults, std::string_view pattern) {
@@ -85,7 +90,8 @@ void fill(Node& table, const Node& defaults, std::string_view pattern) {
   if (!level || level->any) return;  // names and what belongs to them are one value
   const auto take = [&](const Member& from, const KeySpec& spec) {
     if (const Member* own = table.find(from.key)) {
-      if (spec.shape != Shape::table || !own->value.is(Node::Kind::table)) return;
+      const bool tables = spec.shape == Shape::table || spec.shape == Shape::table_or_tables;
+      if (!tables || !own->value.is(Node::Kind::table) || !from.value.is(Node::Kind::table)) return;
       Node& into = table.members[static_cast<std::size_t>(own - table.members.data())].value;
       fill(into, from.value, spec.pattern);
     } else if (wanted(spec, table)) {

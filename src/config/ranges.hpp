@@ -33,8 +33,11 @@ inline constexpr Range long_time_range{0, 24 * 24 * 3600};  // kept in jiffies, 
 inline constexpr Range octet_range{0, 255};
 inline constexpr Range mptcp_limit_range{0, 8};  // MPTCP_PM_ADDR_MAX
 inline constexpr Range cid_config_range{0, 6};   // 0b111 is never routable
-inline constexpr Range cid_id_length_range{1, 8};
+inline constexpr Range cid_id_length_range{1, 15};
 inline constexpr Range cid_nonce_length_range{4, 18};
+inline constexpr Range cid_version_range{1, 3};
+inline constexpr Range cid_offset_range{0, 19};
+inline constexpr Range cid_length_range{1, 20};
 
 inline constexpr Range check_interval_range{1, 3600};
 inline constexpr Range check_timeout_range{1, 60};

@@ -66,16 +66,16 @@ model::MacAddress mac_of(const Server& server, const model::NodeFacts& facts) {
   return {};
 }
 
-void add_target(Desired& out, const Server& self, const Server& target,
+void add_target(Desired& out, const model::ServerId& id, const Server& self, const Server& target,
                 const model::NodeFacts& facts) {
   model::XdpState& xdp = out.state.xdp;
-  if (xdp.servers.contains(target.id)) return;
+  if (xdp.servers.contains(id)) return;
   if (target.name == self.name) {
-    xdp.servers[target.id] = {true, {}};
+    xdp.servers[id] = {true, {}};
     return;
   }
   const model::MacAddress mac = mac_of(target, facts);
-  xdp.servers[target.id] = {false, mac};
+  xdp.servers[id] = {false, mac};
   out.neighbours_wanted.insert(out.neighbours_wanted.end(), target.addresses.begin(),
                                target.addresses.end());
   if (mac.is_zero()) {
@@ -86,20 +86,53 @@ void add_target(Desired& out, const Server& self, const Server& target,
   }
 }
 
+model::CidSchemes schemes_of(const Service& service, const model::NodeFacts& facts) {
+  model::CidSchemes out;
+  for (const QuicCid& cid : service.quic.cids) {
+    out.push_back(cid.scheme);
+    if (const auto key = facts.cid_keys.find(cid.key_file); key != facts.cid_keys.end())
+      out.back().key = key->second;
+  }
+  return out;
+}
+
 void add_steering(Desired& out, const Config& config, const Server& self, const Service& service,
                   const model::NodeFacts& facts) {
   model::XdpState& xdp = out.state.xdp;
   xdp.attachments[self.interface] = {model::XdpMode::automatic, facts.xdp_program};
+  const model::CidSchemes schemes = schemes_of(service, facts);
   for (const model::IpAddress& vip : service.vips) {
     for (const model::Port port : service.ports)
-      xdp.services[{vip, port}] = service.quic.cid;
+      xdp.services[{vip, port}] = schemes;
   }
   for (const auto& [name, use] : service.servers) {
-    add_target(out, self, config.servers.at(name), facts);
+    const Server& target = config.servers.at(name);
+    for (const model::CidScheme& scheme : schemes)
+      if (const auto id = steering_id(scheme, target)) add_target(out, *id, self, target, facts);
   }
 }
 
 }  // namespace
+
+std::optional<model::ServerId> steering_id(const model::CidScheme& scheme, const Server& server) {
+  const auto layout = model::layout(scheme);
+  if (!layout || layout->space == model::IdSpace::number) return server.id;
+  const bool v4 = layout->space == model::IdSpace::ipv4;
+  const auto address = server.address_of(v4 ? model::Family::v4 : model::Family::v6);
+  return address ? std::optional(model::address_id(*address)) : std::nullopt;
+}
+
+std::set<std::string> key_files(const Config& config, const std::string& node) {
+  std::set<std::string> out;
+  const auto server = config.servers.find(node);
+  if (server == config.servers.end()) return out;
+  for (const Service* service : services_of(config, server->second)) {
+    if (!service->has(Protocol::quic)) continue;
+    for (const QuicCid& cid : service->quic.cids)
+      if (!cid.key_file.empty()) out.insert(cid.key_file);
+  }
+  return out;
+}
 
 Desired resolve_server(const Config& config, const Server& server, const model::NodeFacts& facts) {
   Desired out;

@@ -31,14 +31,20 @@ void doubt_scheduler(const DraftService& service, std::size_t directors, Report&
 /// Clients choose 8 octets or more for their first packet, most of them 8.
 void doubt_cid_length(const DraftService& service, Report& report) {
   constexpr std::uint8_t of_clients = 8;
-  if (!service.cid || service.cid->value.cid_length() > of_clients) return;
-  report.warning(
-      service.cid->at,
-      fmt::format(
-          "connection IDs of {} octets: the random ones in clients' first packets, mostly 8 "
-          "long, are taken for the servers' own",
-          service.cid->value.cid_length()),
-      "with 1 + id_length + nonce_length above 8 they are told apart");
+  for (const auto& cid : service.cids.items) {
+    const model::CidScheme& scheme = cid.value.scheme;
+    const bool quic_lb = scheme.format == model::CidFormat::quic_lb;
+    const bool may_choose = quic_lb || scheme.format == model::CidFormat::raw;
+    if (!may_choose || scheme.cid_length() > of_clients) continue;
+    report.warning(
+        cid.at,
+        fmt::format(
+            "connection IDs of {} octets: the random ones in clients' first packets, mostly 8 "
+            "long, are taken for the servers' own",
+            scheme.cid_length()),
+        fmt::format("with {} above 8 they are told apart",
+                    quic_lb ? "1 + id_length + nonce_length" : "a length"));
+  }
 }
 
 /// Routed in no public network.

@@ -97,13 +97,13 @@ void check_ids(const Draft& draft, Report& report) {
     const std::string* server;
     Span id;
   };
-  std::map<std::uint64_t, First> ids;
+  std::map<model::ServerId, First> ids;
   for (const DraftServer& server : draft.servers) {
     if (!server.id) continue;
     const auto [first, is_new] = ids.emplace(server.id->value, First{&server.name, server.id->at});
     if (is_new) continue;
     report.error(
-        server.id->at, fmt::format("id {} is taken", server.id->value),
+        server.id->at, fmt::format("id {} is taken", server.id->value.text()),
         fmt::format("{}: server {}", report.place(first->second.id), *first->second.server));
   }
 }

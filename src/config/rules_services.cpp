@@ -104,20 +104,6 @@ void check_families(const DraftService& service, const Servers& servers, Report&
   }
 }
 
-void check_ids_fit(const DraftService& service, const Servers& servers, Report& report) {
-  if (!service.cid || !service.has(Protocol::quic)) return;
-  const std::uint8_t length = service.cid->value.id_length;
-  for (const auto& use : service.servers.items) {
-    const auto& id = servers.at(use.value.name)->id;
-    if (!id || length >= 8 || id->value >> (8 * length) == 0) continue;
-    report.error(
-        service.cid->at,
-        fmt::format("id {} of server {} does not fit in id_length {}", id->value, use.value.name,
-                    length),
-        fmt::format("the largest that fits is {}", (std::uint64_t{1} << (8 * length)) - 1));
-  }
-}
-
 void check_weights(const DraftService& service, Report& report) {
   const auto& items = service.servers.items;
   if (items.empty()) {
@@ -156,7 +142,7 @@ void check_services(const Draft& draft, Report& report) {
     check_tables(service, report);
     check_scheduler(service, report);
     check_families(service, servers, report);
-    check_ids_fit(service, servers, report);
+    check_cids(service, servers, report);
     check_weights(service, report);
     check_forward(service, report);
     listeners.add(service);

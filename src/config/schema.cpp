@@ -67,7 +67,7 @@ constexpr std::array keys = {
             .about = "Where VIP traffic arrives",
             .example = some_interface},
     KeySpec{.pattern = "servers.*.id",
-            .shape = Shape::whole,
+            .shape = Shape::whole_or_hex,
             .required = true,
             .about = "The server id in QUIC connection IDs; unique",
             .range = server_id_range,
@@ -173,7 +173,6 @@ constexpr std::array later = {
     LaterKey{"services.*.hysteresis", "it stands in [services.NAME.quorum]"},
     LaterKey{"services.*.mptcp.syn_rate", "leave it out: SYNs are not limited"},
     LaterKey{"services.*.mptcp.syn_burst", "leave it out: SYNs are not limited"},
-    LaterKey{"services.*.quic.cid.key_file", "leave it out: the connection IDs are not encrypted"},
 };
 
 }  // namespace

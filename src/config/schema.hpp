@@ -21,6 +21,8 @@ enum class Shape : std::uint8_t {
   duration,
   texts_or_weights,  ///< a list of names, or a table of name = weight; not empty
   whole_or_table,    ///< a whole number, or a table of it and more
+  whole_or_hex,      ///< a whole number, or a text with 0x and hexadecimal digits
+  table_or_tables,   ///< a table, or a list of such; not empty
 };
 
 /// All that is known of a key but its meaning: what is refused, completed and documented comes from
@@ -36,8 +38,9 @@ struct KeySpec {
   std::string_view kernel;    ///< the first Linux that has it, if that is later than 6.1
   std::string_view example;   ///< a right line, for hints
   bool own = false;           ///< each table's own: [defaults.KIND] can't give it
-  /// When a default of [defaults.KIND] is taken. "KEY WORD": only by tables whose KEY is WORD or
-  /// has it in its list. "KEY": only by tables that take the default of KEY, too. Empty: always.
+  /// When a default of [defaults.KIND] is taken. "KEY WORD …": only by tables whose KEY is one of
+  /// the words or has one in its list. "KEY": only by tables that take the default of KEY, too.
+  /// Empty: always.
   std::string_view goes_with;
 };
 

@@ -98,6 +98,12 @@ class ShapeCheck {
         if (!node.is(Node::Kind::integer))
           wrong(node, what.text(), "a whole number or a table", example(spec));
         return;
+      case Shape::whole_or_hex:
+        if (!node.is(Node::Kind::integer) && !node.is(Node::Kind::text))
+          wrong(node, what.text(), "a whole number or a text", example(spec));
+        return;
+      case Shape::table_or_tables:
+        return tables(member, spec, what);
       case Shape::boolean:
         if (!node.is(Node::Kind::boolean)) wrong(node, what.text(), "true or false", example(spec));
         return;
@@ -143,6 +149,21 @@ class ShapeCheck {
     }
   }
 
+  void tables(const Member& member, const KeySpec& spec, const TableName& what) {
+    const Node& node = member.value;
+    if (node.is(Node::Kind::table)) return table(node, spec.pattern, what);
+    if (!node.is(Node::Kind::list))
+      return wrong(node, what.text(), "a table or a list of tables", example(spec));
+    if (node.items.empty())
+      report_.error(node.at, fmt::format("{} is empty", what.text()), example(spec));
+    for (const Node& item : node.items) {
+      if (item.is(Node::Kind::table))
+        table(item, spec.pattern, what);
+      else
+        wrong(item, fmt::format("each of {}", what.text()), "a table", example(spec));
+    }
+  }
+
   void wrong(const Node& node, const std::string& what, std::string_view wanted, std::string hint) {
     report_.error(node.at, fmt::format("{} must be {}, this is {}", what, wanted, name(node.kind)),
                   std::move(hint));
@@ -166,8 +187,13 @@ void required(const Node& node, Span at, std::string_view pattern, const TableNa
   for (const Member& member : node.members) {
     const KeySpec* spec = level->find(member.key);
     const TableName& parent = defaults && member.by_default ? shared : name;
-    if (spec && spec->shape == Shape::table)
-      required(member.value, member.key_at, spec->pattern, {&parent, member.key}, report);
+    if (!spec) continue;
+    const TableName name_below{&parent, member.key};
+    if (spec->shape == Shape::table || spec->shape == Shape::table_or_tables)
+      required(member.value, member.key_at, spec->pattern, name_below, report);
+    if (spec->shape == Shape::table_or_tables)
+      for (const Node& item : member.value.items)
+        required(item, item.at, spec->pattern, name_below, report);
   }
 }
 

@@ -54,6 +54,22 @@ ordered_json to_json(const Map& deadlines, ToKey to_key) {
   return out;
 }
 
+ordered_json server_id_json(const ServerId& id) {
+  return {{"id", id.low}, {"high", id.high}, {"space", static_cast<unsigned>(id.space)}};
+}
+
+ServerId server_id_in(const ordered_json& json) {
+  ServerId out{json.at("id").get<std::uint64_t>()};
+  if (json.contains("high")) {  // not in an older lbctl's
+    out.high = json.at("high").get<std::uint64_t>();
+    const auto space = json.at("space").get<std::uint8_t>();
+    if (space > static_cast<std::uint8_t>(IdSpace::ipv6))
+      throw std::out_of_range(fmt::format("no space of server ids: {}", space));
+    out.space = IdSpace{space};
+  }
+  return out;
+}
+
 ordered_json to_json(const Leaving& leaving) {
   ordered_json out;
   out["destinations"] = ordered_json::array();
@@ -74,7 +90,7 @@ ordered_json to_json(const Leaving& leaving) {
     return ordered_json{{"address", key.address.text()}, {"port", number(key.port)}};
   });
   out["server_ids"] =
-      to_json(leaving.server_ids, [](ServerId id) { return ordered_json{{"id", number(id)}}; });
+      to_json(leaving.server_ids, [](const ServerId& id) { return server_id_json(id); });
   return out;
 }
 
@@ -95,7 +111,7 @@ Leaving leaving_in(const ordered_json& json) {
   for (const auto& entry : json.at("steered"))
     out.steered[{address_in(entry), port_in(entry)}] = deadline_in(entry);
   for (const auto& entry : json.at("server_ids"))
-    out.server_ids[ServerId{entry.at("id").get<std::uint64_t>()}] = deadline_in(entry);
+    out.server_ids[server_id_in(entry)] = deadline_in(entry);
   return out;
 }
 

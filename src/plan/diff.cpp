@@ -240,27 +240,27 @@ void diff_mptcp(const MptcpState& want, const MptcpState& have,
 void diff_xdp(const XdpState& want, const XdpState& have, Reason removal, Operations& out) {
   walk(
       want.services, have.services,
-      [&](const SteeredKey& key, const CidScheme& to) {
+      [&](const SteeredKey& key, const CidSchemes& to) {
         out.push_back(
             {Phase::fill_steering, SetSteeredService{key, {}, to}, Reason::not_in_kernel});
       },
-      [&](const SteeredKey& key, const CidScheme& to, const CidScheme& from) {
+      [&](const SteeredKey& key, const CidSchemes& to, const CidSchemes& from) {
         if (to != from)
           out.push_back({Phase::fill_steering, SetSteeredService{key, from, to}, Reason::differs});
       },
-      [&](const SteeredKey& key, const CidScheme&) {
+      [&](const SteeredKey& key, const CidSchemes&) {
         out.push_back({Phase::empty_steering, RemoveSteeredService{key}, removal});
       });
   walk(
       want.servers, have.servers,
-      [&](ServerId id, const SteerTarget& to) {
+      [&](const ServerId& id, const SteerTarget& to) {
         out.push_back({Phase::fill_steering, SetSteerTarget{id, {}, to}, Reason::not_in_kernel});
       },
-      [&](ServerId id, const SteerTarget& to, const SteerTarget& from) {
+      [&](const ServerId& id, const SteerTarget& to, const SteerTarget& from) {
         if (to != from)
           out.push_back({Phase::fill_steering, SetSteerTarget{id, from, to}, Reason::differs});
       },
-      [&](ServerId id, const SteerTarget&) {
+      [&](const ServerId& id, const SteerTarget&) {
         out.push_back({Phase::empty_steering, RemoveSteerTarget{id}, removal});
       });
   walk(

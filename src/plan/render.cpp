@@ -39,8 +39,33 @@ std::string describe(const Destination& d) {
 }
 
 std::string describe(const CidScheme& s) {
-  return fmt::format("quic-lb config {} id {} nonce {} octets", s.config, s.id_length,
-                     s.nonce_length);
+  std::string out(name(s.format));
+  switch (s.format) {
+    case CidFormat::quic_lb:
+      out += fmt::format(" config {} id {} nonce {} octets", s.config, s.id_length, s.nonce_length);
+      break;
+    case CidFormat::katran:
+      out += fmt::format(" version {}", s.version);
+      break;
+    case CidFormat::dpvs:
+      out += s.id_length == 3 ? " ipv4" : " ipv6";
+      break;
+    case CidFormat::raw:
+      out += fmt::format(" offset {} id {} of {} octets", s.offset, s.id_length, s.cid_length());
+      break;
+    case CidFormat::msquic:
+      break;
+  }
+  if (s.encrypted) out += " encrypted";
+  if (s.key) out += fmt::format(" (key check {})", s.key->check());
+  return out;
+}
+
+std::string describe(const CidSchemes& schemes) {
+  std::vector<std::string> out;
+  for (const CidScheme& scheme : schemes)
+    out.push_back(describe(scheme));
+  return fmt::format("{}", fmt::join(out, "; "));
 }
 
 std::string describe(const SteerTarget& t) {
@@ -197,11 +222,10 @@ struct ToLine {
     return {'-', "steer " + a.key.text(), "", ""};
   }
   Line operator()(const SetSteerTarget& a) const {
-    return {a.from ? '~' : '+', fmt::format("server id {}", number(a.id)), maybe(a.from),
-            describe(a.to)};
+    return {a.from ? '~' : '+', "server id " + a.id.text(), maybe(a.from), describe(a.to)};
   }
   Line operator()(const RemoveSteerTarget& a) const {
-    return {'-', fmt::format("server id {}", number(a.id)), "", ""};
+    return {'-', "server id " + a.id.text(), "", ""};
   }
   Line operator()(const AttachXdp& a) const {
     return {a.from ? '~' : '+', "program dev " + a.device, maybe(a.from), describe(a.to)};

@@ -35,7 +35,7 @@ std::vector<Entry> entries(const Leaving& leaving, const Observed& observed) {
   for (const auto& [key, deadline] : leaving.steered)
     out.push_back({Subsystem::xdp, "steer " + key.text(), deadline, {}});
   for (const auto& [id, deadline] : leaving.server_ids)
-    out.push_back({Subsystem::xdp, fmt::format("server id {}", number(id)), deadline, {}});
+    out.push_back({Subsystem::xdp, "server id " + id.text(), deadline, {}});
   return out;
 }
 

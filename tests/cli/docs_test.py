@@ -32,6 +32,8 @@ TYPES = {
     "whole": ["whole number"],
     "wholes": ["list of whole numbers"],
     "whole_or_table": ["whole number, or table", "whole number or table"],
+    "whole_or_hex": ["whole number or text"],
+    "table_or_tables": ["table or list of tables"],
     "ports": ["list of ports"],
     "boolean": ["true or false"],
     "duration": ["duration"],
@@ -68,7 +70,7 @@ def keys_of(schema, section=()):
 
 def plain(text):
     """What a reader of the page sees of a line."""
-    text = re.sub(r"\\f[BIRP]", "", text).replace("\\(dq", '"').replace("\\-", "-").replace('\\&', "")
+    text = re.sub(r"\\f[BIRP]", "", text).replace("\\(dq", '"').replace("\\-", "-").replace('\\&', "").replace("\\(aq", "'")
     return text
 
 
@@ -164,7 +166,7 @@ class Docs(unittest.TestCase):
         self.assertIn(f'commands="{" ".join(COMMANDS)}"', text)
 
     def test_man_pages_are_well_formed(self):
-        for page in ["lbctl.8", "lbctl.toml.5"]:
+        for page in ["lbctl.8", "lbctl.toml.5", "lbctl-quic.7"]:
             lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", f"{SOURCE}/man/{page}"],
                                   capture_output=True, text=True)
             self.assertEqual("", lint.stdout)

@@ -97,7 +97,7 @@ TEST_CASE("the kernel's objects go when the last user goes") {
   REQUIRE(info);
   for (const std::uint32_t map : info->maps)
     left.push_back("map show id " + std::to_string(map));
-  CHECK(left.size() == 2 + 7);  // six tables and the read-only data
+  CHECK(left.size() == 2 + 8);  // six tables and the read-only data
   for (const auto& object : left)
     CHECK_NOTHROW(run("bpftool " + object));
   carry_out(*node.backend, take_down());
@@ -212,19 +212,19 @@ TEST_CASE("full tables of random keys read back the same, and empty again") {
     const auto address = *IpAddress::from_octets({octets.data(), random() % 2 == 0 ? 4u : 16u});
     state.services.insert_or_assign(
         SteeredKey{address, Port{static_cast<std::uint16_t>(random())}},
-        CidScheme{.config = static_cast<std::uint8_t>(random() % 7),
-                  .id_length = static_cast<std::uint8_t>(1 + random() % 8),
-                  .nonce_length = static_cast<std::uint8_t>(4 + random() % 8)});
+        CidSchemes{CidScheme{.config = static_cast<std::uint8_t>(random() % 7),
+                             .id_length = static_cast<std::uint8_t>(1 + random() % 8),
+                             .nonce_length = static_cast<std::uint8_t>(4 + random() % 8)}});
   }
-  for (const auto& [key, scheme] : state.services)
-    fill.push_back(SetSteeredService{key, {}, scheme});
+  for (const auto& [key, schemes] : state.services)
+    fill.push_back(SetSteeredService{key, {}, schemes});
   for (const auto& [id, target] : state.servers)
     fill.push_back(SetSteerTarget{id, {}, target});
   carry_out(*node.backend, fill);
   CHECK(observe(*node.backend) == state);
 
   const auto full = execute(
-      *node.backend, {SetSteeredService{SteeredKey{ip("192.0.2.1"), Port{1}}, {}, CidScheme{}}});
+      *node.backend, {SetSteeredService{SteeredKey{ip("192.0.2.1"), Port{1}}, {}, {CidScheme{}}}});
   REQUIRE(full.error);
   CHECK(full.error->text() ==
         "XDP: 192.0.2.1:1: the XDP table of steered services is full: it holds 256");

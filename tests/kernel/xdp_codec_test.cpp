@@ -5,6 +5,7 @@
 
 #include "codec.hpp"
 #include "libbpf_error.hpp"
+#include "schemes.hpp"
 
 namespace lbctl::kernel::xdp {
 
@@ -26,43 +27,69 @@ TEST_CASE("a steered service's key keeps the octets in the packet's order") {
   CHECK_FALSE(encode(like_v4) == key);
 }
 
-TEST_CASE("every scheme within the limits survives the way there and back") {
-  int schemes = 0;
-  for (std::uint8_t config = 0; config <= 6; ++config)
-    for (std::uint8_t id = 1; id <= 8; ++id)
-      for (std::uint8_t nonce = 4; 1 + id + nonce <= 20; ++nonce) {
-        const model::CidScheme scheme{config, id, nonce};
-        const auto value = encode(scheme);
-        REQUIRE(value);
-        const auto back = decode(*value);
-        REQUIRE(back);
-        CHECK(*back == scheme);
-        ++schemes;
-      }
-  CHECK(schemes == 7 * (15 + 14 + 13 + 12 + 11 + 10 + 9 + 8));
+TEST_CASE("every scheme survives the way there and back, its key with it") {
+  const auto all = tests::all_schemes();
+  CHECK(all.size() == 6 + 2 * (15 * 16 / 2) + (20 + 19 + 18 + 17 + 16 + 15 + 14 + 13));
+  for (const model::CidScheme& scheme : all) {
+    CAPTURE(name(scheme.format));
+    const auto value = encode(model::CidSchemes{scheme});
+    REQUIRE(value);
+    const auto back = decode(*value);
+    REQUIRE(back);
+    CHECK(*back == model::CidSchemes{scheme});
+  }
+  const model::CidSchemes several = {tests::encrypted(0, 3, 4), tests::quic_lb(1, 2, 6),
+                                     tests::katran(2)};
+  CHECK(*decode(*encode(several)) == several);
+  model::CidSchemes other_key = several;
+  other_key[0].key = tests::key_of(tests::Bytes(16, 1));
+  CHECK_FALSE(*decode(*encode(other_key)) == several);
 }
 
 TEST_CASE("schemes outside the limits are refused") {
-  for (const model::CidScheme scheme :
-       {model::CidScheme{7, 2, 6}, {0, 0, 6}, {0, 9, 6}, {0, 2, 3}, {0, 2, 18}, {0, 8, 12}})
-    CHECK_FALSE(encode(scheme));
+  auto no_key = tests::encrypted(0, 2, 6);
+  no_key.key.reset();
+  for (const model::CidScheme& scheme :
+       {tests::quic_lb(7, 2, 6), tests::quic_lb(0, 0, 6), tests::quic_lb(0, 16, 4),
+        tests::quic_lb(0, 2, 3), tests::quic_lb(0, 2, 18), tests::quic_lb(0, 8, 12), no_key,
+        tests::katran(0), tests::katran(4), tests::dpvs(2), tests::dpvs(5), tests::raw(0, 9, 9),
+        tests::raw(0, 0, 8), tests::raw(4, 4, 7), tests::raw(17, 4, 21)})
+    CHECK_FALSE(encode(model::CidSchemes{scheme}));
+  CHECK_FALSE(encode(model::CidSchemes{}));
+  CHECK(encode(model::CidSchemes(QS_MAX_SLOTS, tests::msquic())));
+  CHECK_FALSE(encode(model::CidSchemes(QS_MAX_SLOTS + 1, tests::msquic())));
 }
 
 TEST_CASE("a row that another version wrote is a conflict, not a guess") {
-  auto row = *encode(model::CidScheme{});
-  row.nr_slots = 2;
-  CHECK(decode(row).error().code() == Errc::conflict);
-  row = *encode(model::CidScheme{});
-  row.slot[0].cipher = 1;
-  CHECK(decode(row).error().code() == Errc::conflict);
-  CHECK(decode(qs_service{}).error().code() == Errc::conflict);
+  const auto good = *encode(model::CidSchemes{tests::encrypted(2, 3, 4)});
+  const auto refused = [&](auto&& change) {
+    qs_service row = good;
+    change(row);
+    const auto read = decode(row);
+    return !read && read.error().code() == Errc::conflict;
+  };
+  CHECK_FALSE(refused([](qs_service&) {}));
+  CHECK(refused([](qs_service& row) { row = {}; }));
+  CHECK(refused([](qs_service& row) { row.nr_slots = 2; }));
+  CHECK(refused([](qs_service& row) { row.nr_slots = QS_MAX_SLOTS + 1; }));
+  CHECK(refused([](qs_service& row) { row.flags = 1; }));
+  CHECK(refused([](qs_service& row) { row.slot[0].reading = QS_AES_SINGLE; }));
+  CHECK(refused([](qs_service& row) { row.slot[0].passes = 4; }));
+  CHECK(refused([](qs_service& row) { row.slot[0].id_octet = 3; }));
+  CHECK(refused([](qs_service& row) { row.slot[0].scheme = 200; }));
+  CHECK(refused([](qs_service& row) { row.slot[0].round_key[7] ^= 1; }));
   CHECK(decode(__u64{3} << QS_KIND_SHIFT).error().code() == Errc::conflict);
+  CHECK(decode(ServerLayout::Key{{5, 0}, 9}).error().code() == Errc::conflict);
 }
 
-TEST_CASE("server ids: 1..2^63-1") {
+TEST_CASE("server ids: 1..2^120-1") {
   CHECK_FALSE(encode(model::ServerId{0}));
-  CHECK_FALSE(encode(model::ServerId{std::uint64_t{1} << 63}));
-  CHECK(encode(model::ServerId{(std::uint64_t{1} << 63) - 1})->id == (std::uint64_t{1} << 63) - 1);
+  CHECK_FALSE(encode(model::ServerId{.low = 5, .high = std::uint64_t{1} << 56}));
+  const model::ServerId largest{.low = ~std::uint64_t{0}, .high = (std::uint64_t{1} << 56) - 1};
+  REQUIRE(encode(largest));
+  CHECK(*decode(*encode(largest)) == largest);
+  const model::ServerId address{.low = 11, .space = model::IdSpace::ipv4};
+  CHECK(*decode(*encode(address)) == address);
 }
 
 TEST_CASE("targets: local, a peer, a peer without an address") {

@@ -2,6 +2,7 @@
 // xdp/quic_steer.h, as the program does: the second bucket only where the first is marked.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <set>
@@ -149,20 +150,28 @@ TEST_CASE("a random life: the program finds what a map would") {
             (found == model.end() ? std::nullopt : std::optional<__u64>(found->second)));
   }
   std::map<__u64, __u64> listed;
-  memory.table.each([&](const ServerLayout::Key& key, __u64 value) { listed[key.id] = value; });
+  memory.table.each([&](const ServerLayout::Key& key, __u64 value) { listed[key.id.low] = value; });
   CHECK(listed == model);
   for (const auto& [id, value] : model)
     CHECK(as_program(memory.buckets, id) == value);
 }
 
-TEST_CASE("spaces: one id in two of them is two servers") {
+TEST_CASE("one low word: two spaces and two high words make four servers") {
   Memory<ServerLayout> memory;
-  REQUIRE(memory.table.set({5, 0}, peer(1)));
-  REQUIRE(memory.table.set({5, 1}, peer(2)));
-  CHECK(memory.table.find({5, 0}) == peer(1));
-  CHECK(memory.table.find({5, 1}) == peer(2));
-  CHECK(memory.table.erase({5, 0}));
-  CHECK(memory.table.find({5, 1}) == peer(2));
+  const ServerLayout::Key keys[] = {{{5, 0}, 0}, {{5, 0}, 1}, {{5, 1}, 0}, {{5, 2}, 0}};
+  for (std::size_t i = 0; i < 4; ++i)
+    REQUIRE(memory.table.set(keys[i], peer(i)));
+  CHECK(memory.table.size() == 4);
+  REQUIRE(memory.table.set(keys[2], peer(7)));  // a change keeps space and width
+  CHECK(memory.table.find(keys[2]) == peer(7));
+  CHECK(memory.table.erase(keys[0]));
+  CHECK_FALSE(memory.table.find(keys[0]));
+  CHECK(memory.table.find(keys[1]) == peer(1));
+  CHECK(memory.table.find(keys[3]) == peer(3));
+  std::vector<__u64> highs;
+  memory.table.each([&](const ServerLayout::Key& key, __u64) { highs.push_back(key.id.high); });
+  std::ranges::sort(highs);
+  CHECK(highs == std::vector<__u64>{0, 1, 2});
 }
 
 TEST_CASE("more than the table holds is refused with words") {

@@ -166,8 +166,8 @@ TEST_CASE("pins of another size or layout are a conflict too") {
   const auto seen = node.backend->observe({.sysctls = {}, .xdp = true}, out);
   REQUIRE_FALSE(seen);
   CHECK(seen.error().text() ==
-        "read XDP: the pinned XDP tables were made by another version of lbctl: layout 2 instead "
-        "of 1");
+        "read XDP: the pinned XDP tables were made by another version of lbctl: layout 3 instead "
+        "of 2");
 }
 
 TEST_CASE("errors name the object: no such device, no BPF file system, an impossible id") {
@@ -179,7 +179,7 @@ TEST_CASE("errors name the object: no such device, no BPF file system, an imposs
 
   outcome = execute(*node.backend, {SetSteerTarget{ServerId{0}, {}, local}});
   REQUIRE(outcome.error);
-  CHECK(outcome.error->text() == "XDP: server id 0: 0 is not a server id (1..2^63-1)");
+  CHECK(outcome.error->text() == "XDP: server id 0: 0 is not a server id (1..2^120-1)");
   CHECK_FALSE(std::filesystem::exists(node.pins));
 
   const std::string plain = std::filesystem::temp_directory_path() / "lbctl-xdp-plain";

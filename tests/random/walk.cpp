@@ -82,7 +82,7 @@ NodeFacts facts_for(const config::Config& config, Random& random) {
   for (const auto& [name, server] : config.servers)
     if (random.chance(70))
       out.neighbours[server.addresses.front()] = {
-          {2, 0, 0, 0, 0, static_cast<std::uint8_t>(number(server.id))}};
+          {2, 0, 0, 0, 0, static_cast<std::uint8_t>(server.id.low)}};
   return out;
 }
 

@@ -225,7 +225,7 @@ TEST_CASE(
   Table table;
   // With 16 octets of header, the address's last two octets, 0x0264, would be the port; the UDP
   // header would be the connection ID, and its length of 58 the server id.
-  REQUIRE(table.steering.tables().set_service({ip("192.0.2.100"), Port{0x0264}}, scheme));
+  REQUIRE(table.steering.tables().set_service({ip("192.0.2.100"), Port{0x0264}}, {usual}));
   REQUIRE(table.steering.tables().set_server(ServerId{58}, {.local = false, .mac = peer}));
   Frame frame = with(4, short_packet(peer_cid));
   frame.port = 0x0108;
@@ -234,28 +234,6 @@ TEST_CASE(
   const Answer answer = table.steering.run(packet);
   CHECK(answer.verdict == "PASS");
   CHECK(answer.counted == XdpCounters{});
-}
-
-TEST_CASE("every id length and nonce length of the scheme is read") {
-  Table table;
-  auto& tables = table.steering.tables();
-  for (std::uint8_t id_length = 1; id_length <= 8; ++id_length)
-    for (std::uint8_t nonce_length = 4; id_length + nonce_length < 20; ++nonce_length) {
-      CAPTURE(int{id_length});
-      CAPTURE(int{nonce_length});
-      REQUIRE(tables.set_service({ip("192.0.2.100"), Port{443}}, {6, id_length, nonce_length}));
-      Bytes id(id_length, 0);
-      id.back() = 0x02;
-      id.front() |= 0x70;
-      std::uint64_t number = 0;
-      for (const std::uint8_t octet : id)
-        number = number << 8 | octet;
-      REQUIRE(tables.set_server(ServerId{number}, {.local = false, .mac = peer}));
-      const Bytes cid = join({{0xc0}, id, Bytes(nonce_length, 0x99)});
-      table.steers(with(4, short_packet(cid, 20)));
-      table.steers(with(4, long_packet(cid)));
-      CHECK(tables.remove_server(ServerId{number}));
-    }
 }
 
 }  // namespace lbctl::tests

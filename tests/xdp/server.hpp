@@ -12,7 +12,7 @@ using model::CidScheme;
 using model::Port;
 using model::ServerId;
 
-inline constexpr CidScheme scheme{.config = 0, .id_length = 2, .nonce_length = 6};
+inline constexpr CidScheme usual{.config = 0, .id_length = 2, .nonce_length = 6};
 inline const auto self = mac("02:00:00:00:00:01");
 inline const auto peer = mac("02:00:00:00:00:02");
 
@@ -21,7 +21,7 @@ struct Table {
   Table() {
     auto& tables = steering.tables();
     for (const char* vip : {"192.0.2.100", "2001:db8:100::100"})
-      REQUIRE(tables.set_service({ip(vip), Port{443}}, scheme));
+      REQUIRE(tables.set_service({ip(vip), Port{443}}, {usual}));
     REQUIRE(tables.set_server(ServerId{1}, {.local = true, .mac = {}}));
     REQUIRE(tables.set_server(ServerId{2}, {.local = false, .mac = peer}));
     REQUIRE(tables.set_server(ServerId{0x0102}, {.local = false, .mac = peer}));

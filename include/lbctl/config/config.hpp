@@ -87,8 +87,15 @@ struct MptcpSettings {
   bool join_only = true;        ///< a SYN to a signal address without MP_JOIN is dropped
 };
 
+/// One layout of connection IDs. The key itself stays in its file until a node needs it.
+struct QuicCid {
+  model::CidScheme scheme;
+  std::string key_file;  ///< path; empty: not encrypted
+  friend bool operator==(const QuicCid&, const QuicCid&) = default;
+};
+
 struct QuicSettings {
-  model::CidScheme cid;
+  std::vector<QuicCid> cids;  ///< the first that fits decides
 };
 
 /// One server in one service.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,6 +40,12 @@ struct Desired {
 /// addresses belong to several nodes.
 Result<std::string> recognise_node(const Config& config, const std::optional<std::string>& asked,
                                    const model::NodeFacts& facts);
+
+/// What connection IDs of this scheme call the server; nothing if it has no such address.
+std::optional<model::ServerId> steering_id(const model::CidScheme& scheme, const Server& server);
+
+/// The files whose keys NodeFacts::cid_keys must have for the node's state to be whole.
+std::set<std::string> key_files(const Config& config, const std::string& node);
 
 /// What the node should hold. Fails with Errc::not_found if the file has no such node.
 Result<Desired> resolve(const Config& config, const std::string& node,

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "lbctl/model/address.hpp"
+#include "lbctl/model/cid.hpp"
 
 namespace lbctl::model {
 
@@ -23,6 +24,7 @@ struct NodeFacts {
   std::set<IpAddress> local_addresses;
   std::map<IpAddress, MacAddress> neighbours;  ///< resolved ones only, any device
   std::string xdp_program;                     ///< digest of the BPF object in this binary
+  std::map<std::string, CidKey> cid_keys;      ///< by the path of their file
 };
 
 }  // namespace lbctl::model

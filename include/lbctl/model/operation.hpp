@@ -131,8 +131,8 @@ struct SetMptcpLimits {
 
 struct SetSteeredService {
   SteeredKey key;
-  std::optional<CidScheme> from;  ///< nothing: added
-  CidScheme to;
+  std::optional<CidSchemes> from;  ///< nothing: added
+  CidSchemes to;
 };
 struct RemoveSteeredService {
   SteeredKey key;

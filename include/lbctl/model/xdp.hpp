@@ -1,5 +1,5 @@
 // QUIC steering on a real server: which services are steered, how their connection IDs are read,
-// and where each server id is (draft-ietf-quic-load-balancers-21).
+// and where each server id is.
 #pragma once
 
 #include <compare>
@@ -7,22 +7,12 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lbctl/model/address.hpp"
+#include "lbctl/model/cid.hpp"
 
 namespace lbctl::model {
-
-/// A plaintext QUIC-LB connection ID: one octet (3 config bits, 5 bits of length or noise), the
-/// server id in network order, the nonce. Lengths in octets.
-struct CidScheme {
-  std::uint8_t config = 0;        ///< 0..6 (0b111 is never routable)
-  std::uint8_t id_length = 2;     ///< 1..8 here (the draft allows 15)
-  std::uint8_t nonce_length = 6;  ///< 4..18; 1 + id + nonce <= 20
-  std::uint8_t cid_length() const {
-    return static_cast<std::uint8_t>(1 + id_length + nonce_length);
-  }
-  friend bool operator==(const CidScheme&, const CidScheme&) = default;
-};
 
 struct SteeredKey {
   IpAddress address;  ///< the VIP
@@ -31,11 +21,8 @@ struct SteeredKey {
   friend auto operator<=>(const SteeredKey&, const SteeredKey&) = default;
 };
 
-/// 1..2^63-1; 0 is reserved (a zeroed CID must not name a server).
-enum class ServerId : std::uint64_t {};
-constexpr std::uint64_t number(ServerId id) {
-  return static_cast<std::uint64_t>(id);
-}
+/// How the connection IDs of a service are read: by the first of these that fits. At most 8.
+using CidSchemes = std::vector<CidScheme>;
 
 struct SteerTarget {
   bool local = false;  ///< this very node: the packet goes to its stack
@@ -60,7 +47,7 @@ struct XdpAttachment {
 
 struct XdpState {
   std::map<std::string, XdpAttachment> attachments;  ///< by device; lbctl's own only
-  std::map<SteeredKey, CidScheme> services;
+  std::map<SteeredKey, CidSchemes> services;
   std::map<ServerId, SteerTarget> servers;
   /// Read back only: XDP programs that are not lbctl's, by device: the program's name.
   std::map<std::string, std::string> foreign;

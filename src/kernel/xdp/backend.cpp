@@ -58,8 +58,7 @@ class Run {
     auto tables = find_tables();
     if (!tables) return fail(std::move(tables.error()));
     if (*tables == nullptr || !(*tables)->remove_server(op.id))
-      notes_.push_back(
-          fmt::format("server id {} was not in the table any more", model::number(op.id)));
+      notes_.push_back(fmt::format("server id {} was not in the table any more", op.id.text()));
     return {};
   }
 
@@ -141,7 +140,9 @@ class Run {
 
   /// The tables, which are made if need be.
   Result<Tables*> make_tables() {
+    const bool first = tables_ == nullptr;
     auto found = find_tables();
+    if (first && found && *found != nullptr) (*found)->wipe_unused_rows();
     if (!found || *found != nullptr) return found;
     if (auto program = load(); !program) return fail(std::move(program.error()));
     return tables_.get();
@@ -230,9 +231,9 @@ std::string subject(const model::Action& action) {
   if (const auto* op = std::get_if<model::SetSteeredService>(&action)) return op->key.text();
   if (const auto* op = std::get_if<model::RemoveSteeredService>(&action)) return op->key.text();
   if (const auto* op = std::get_if<model::SetSteerTarget>(&action))
-    return fmt::format("server id {}", model::number(op->id));
+    return "server id " + op->id.text();
   if (const auto* op = std::get_if<model::RemoveSteerTarget>(&action))
-    return fmt::format("server id {}", model::number(op->id));
+    return "server id " + op->id.text();
   if (const auto* op = std::get_if<model::AttachXdp>(&action)) return op->device;
   if (const auto* op = std::get_if<model::DetachXdp>(&action)) return op->device;
   return "an operation";

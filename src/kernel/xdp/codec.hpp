@@ -11,13 +11,16 @@ namespace lbctl::kernel::xdp {
 VipLayout::Key encode(const model::SteeredKey& key);
 model::SteeredKey decode(const VipLayout::Key& key);
 
-/// Errc::invalid for a scheme outside the limits that CidScheme names.
-Result<qs_service> encode(const model::CidScheme& scheme);
-/// Errc::conflict for a row that no CidScheme describes: another lbctl wrote it.
-Result<model::CidScheme> decode(const qs_service& service);
+/// Errc::invalid for schemes outside the limits that CidScheme names, for more than QS_MAX_SLOTS of
+/// them, and where a key is missing. The row holds key schedules: it is to be wiped.
+Result<qs_service> encode(const model::CidSchemes& schemes);
+/// With the keys. Errc::conflict for a row that no schemes describe: another lbctl wrote it.
+Result<model::CidSchemes> decode(const qs_service& service);
 
-/// Errc::invalid for 0 and for ids above 2^63-1.
-Result<ServerLayout::Key> encode(model::ServerId id);
+/// Errc::invalid for 0 and for ids above 2^120-1.
+Result<ServerLayout::Key> encode(const model::ServerId& id);
+/// Errc::conflict for a space that the model does not know.
+Result<model::ServerId> decode(const ServerLayout::Key& key);
 
 __u64 encode(const model::SteerTarget& target);
 /// Errc::conflict for a kind of target that the model does not know.

@@ -74,11 +74,13 @@ struct VipLayout {
 struct ServerLayout {
   using Bucket = qs_server_bucket;
   struct Key {
-    __u64 id = 0;
+    qs_id id{};
     __u8 space = 0;
-    friend bool operator==(const Key&, const Key&) = default;
+    friend bool operator==(const Key& a, const Key& b) {
+      return a.id.low == b.id.low && a.id.high == b.id.high && a.space == b.space;
+    }
   };
-  /// QS_KIND and QS_OPERAND of the target word; the space comes from the key.
+  /// QS_KIND and QS_OPERAND of the target word; space and width come from the key.
   using Value = __u64;
   static constexpr int bits = QS_SERVER_BITS;
   static constexpr std::size_t capacity = QS_MAX_SERVERS;
@@ -88,23 +90,29 @@ struct ServerLayout {
   static std::optional<Key> key(const Bucket& bucket, int way) {
     const __u64 target = read_word(bucket.way[way].target);
     if ((target & QS_KIND) == 0) return std::nullopt;
-    return Key{read_word(bucket.way[way].id),
+    const __u64 high = (target & QS_WIDE) != 0 ? read_word(bucket.high[way]) : 0;
+    return Key{{read_word(bucket.way[way].id), high},
                static_cast<__u8>((target & QS_SPACE) >> QS_SPACE_SHIFT)};
   }
   static Value value(const Bucket& bucket, int way) {
     return read_word(bucket.way[way].target) & (QS_KIND | QS_OPERAND);
   }
   static void add(Bucket& bucket, int way, const Key& key, Value value) {
-    write_word(bucket.way[way].id, key.id);
-    write_word_but(bucket.way[way].target, value | static_cast<__u64>(key.space) << QS_SPACE_SHIFT,
+    write_word(bucket.high[way], key.id.high);
+    write_word(bucket.way[way].id, key.id.low);
+    const __u64 width = key.id.high != 0 ? QS_WIDE : 0;
+    write_word_but(bucket.way[way].target,
+                   value | width | static_cast<__u64>(key.space) << QS_SPACE_SHIFT,
                    static_cast<__u64>(QS_SPILLED));
   }
   static void change(Bucket& bucket, int way, Value value) {
-    write_word_but(bucket.way[way].target, value, static_cast<__u64>(QS_SPILLED | QS_SPACE));
+    write_word_but(bucket.way[way].target, value,
+                   static_cast<__u64>(QS_SPILLED | QS_SPACE | QS_WIDE));
   }
   static void remove(Bucket& bucket, int way) {
     write_word_but(bucket.way[way].target, __u64{0}, static_cast<__u64>(QS_SPILLED));
     write_word(bucket.way[way].id, __u64{0});
+    write_word(bucket.high[way], __u64{0});
   }
   static void set_spilled(Bucket& bucket, bool on) {
     write_bit(bucket.way[0].target, static_cast<__u64>(QS_SPILLED), on);

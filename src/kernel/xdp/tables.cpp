@@ -59,10 +59,21 @@ Result<Tables> Tables::open(MapFds maps) {
   return Tables(std::move(maps), std::move(mappings));
 }
 
-/// The next row in turn that no service uses.
-Result<__u32> Tables::free_row() {
+std::vector<bool> Tables::used_rows() const {
   std::vector<bool> used(services_.size());
   vips_.each([&](const VipLayout::Key&, __u32 row) { used.at(row % used.size()) = true; });
+  return used;
+}
+
+void Tables::wipe_unused_rows() {
+  const std::vector<bool> used = used_rows();
+  for (std::size_t row = 0; row < used.size(); ++row)
+    if (!used[row] && services_[row].nr_slots != 0) services_[row] = {};
+}
+
+/// The next row in turn that no service uses.
+Result<__u32> Tables::free_row() {
+  const std::vector<bool> used = used_rows();
   for (std::size_t tries = 0; tries < used.size(); ++tries) {
     const __u32 row = read_word(settings_->next_row) % static_cast<__u32>(used.size());
     write_word(settings_->next_row, row + 1);
@@ -71,12 +82,13 @@ Result<__u32> Tables::free_row() {
   return fail(Errc::unsupported, "the XDP table of services is full");
 }
 
-Result<> Tables::set_service(const model::SteeredKey& key, const model::CidScheme& scheme) {
-  auto service = encode(scheme);
-  if (!service) return fail(std::move(service.error()));
+Result<> Tables::set_service(const model::SteeredKey& key, const model::CidSchemes& schemes) {
   auto row = free_row();
   if (!row) return fail(std::move(row.error()));
+  auto service = encode(schemes);
+  if (!service) return fail(std::move(service.error()));
   services_[*row] = *service;  // nobody reads this row yet
+  wipe(&*service, sizeof *service);
   return vips_.set(encode(key), *row);
 }
 
@@ -99,7 +111,7 @@ void Tables::drop_peer(__u64 target) {
   peer_uses_.erase(use);
 }
 
-Result<> Tables::set_server(model::ServerId id, const model::SteerTarget& target) {
+Result<> Tables::set_server(const model::ServerId& id, const model::SteerTarget& target) {
   auto key = encode(id);
   if (!key) return fail(std::move(key.error()));
   const __u64 word = encode(target);
@@ -113,7 +125,7 @@ Result<> Tables::set_server(model::ServerId id, const model::SteerTarget& target
   return {};
 }
 
-bool Tables::remove_server(model::ServerId id) {
+bool Tables::remove_server(const model::ServerId& id) {
   auto key = encode(id);
   if (!key) return false;
   const auto before = servers_.find(*key);
@@ -151,19 +163,19 @@ Result<> Tables::read(model::XdpState& out) const {
   std::optional<Error> error;
   vips_.each([&](const VipLayout::Key& key, __u32 row) {
     const model::SteeredKey service = decode(key);
-    auto scheme = decode(services_[row % services_.size()]);
-    if (scheme)
-      out.services.insert_or_assign(service, *scheme);
+    auto schemes = decode(services_[row % services_.size()]);
+    if (schemes)
+      out.services.insert_or_assign(service, std::move(*schemes));
     else
-      error = std::move(scheme.error()).during(service.text());
+      error = std::move(schemes.error()).during(service.text());
   });
   servers_.each([&](const ServerLayout::Key& key, __u64 value) {
-    auto target = decode(value);
-    if (target && key.space == 0)
-      out.servers.insert_or_assign(model::ServerId{key.id}, *target);
+    const auto id = decode(key);
+    const auto target = decode(value);
+    if (id && target)
+      out.servers.insert_or_assign(*id, *target);
     else
-      error = Error(Errc::conflict,
-                    fmt::format("server id {} was not written by this version of lbctl", key.id));
+      error = !id ? id.error() : target.error();
   });
   if (error) return fail(std::move(*error).during("read the XDP tables"));
   return {};

@@ -18,15 +18,18 @@ class Tables {
   /// layout is Errc::conflict. All of `maps` must be there.
   static Result<Tables> open(MapFds maps);
 
-  /// Adds a service, or points it at another scheme by one store.
-  Result<> set_service(const model::SteeredKey& key, const model::CidScheme& scheme);
+  /// Adds a service, or points it at other schemes by one store.
+  Result<> set_service(const model::SteeredKey& key, const model::CidSchemes& schemes);
   /// False if there is none.
   bool remove_service(const model::SteeredKey& key);
 
   /// Adds a server, or changes its target by one store. The MAC address counts as a peer's before
   /// the first packet can be sent there, and until no server has it any more.
-  Result<> set_server(model::ServerId id, const model::SteerTarget& target);
-  bool remove_server(model::ServerId id);
+  Result<> set_server(const model::ServerId& id, const model::SteerTarget& target);
+  bool remove_server(const model::ServerId& id);
+
+  /// Takes the keys out of rows that an earlier run has left. Only for the one that writes.
+  void wipe_unused_rows();
 
   /// The addresses of the devices that the program serves.
   Result<> set_self(const std::vector<model::MacAddress>& devices);
@@ -40,6 +43,7 @@ class Tables {
 
  private:
   Tables(MapFds maps, std::vector<Mapping> mappings);
+  std::vector<bool> used_rows() const;
   Result<__u32> free_row();
   Result<> add_peer(__u64 target);
   void drop_peer(__u64 target);

@@ -105,14 +105,14 @@ quic.cid = { scheme = "quic-lb", nonce_length = 9 }
   CHECK(plain.flags.sched1);
   CHECK(plain.persistence_timeout == 60);
   CHECK_FALSE(plain.mptcp.join_only);
-  CHECK(plain.quic.cid == model::CidScheme{3, 2, 8});
+  CHECK(plain.quic.cids == std::vector<QuicCid>{{{3, 2, 8}, ""}});
   CHECK(plain.servers == std::map<std::string, ServerUse>{{"rs1", {.weight = model::Weight{5}}}});
   const Service& own = config.services.at("own");
   CHECK(own.ports == std::vector{model::Port{80}});
   CHECK(own.scheduler == "wlc");
   CHECK_FALSE(own.flags.sched1);
   CHECK(own.persistence_timeout == 120);
-  CHECK(own.quic.cid == model::CidScheme{3, 2, 9});
+  CHECK(own.quic.cids == std::vector<QuicCid>{{{3, 2, 9}, ""}});
   // A table of weights is one value.
   CHECK(own.servers == std::map<std::string, ServerUse>{{"rs2", {.weight = model::Weight{7}}}});
 }

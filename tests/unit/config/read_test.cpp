@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include "files.hpp"
@@ -57,7 +58,7 @@ add_addr_accepted = 1
   CHECK(web.servers == std::map<std::string, lbctl::config::ServerUse>{{"rs1", {Weight{0}}},
                                                                        {"rs2", {Weight{65535}}}});
   CHECK_FALSE(web.mptcp.join_only);
-  CHECK(web.quic.cid == model::CidScheme{6, 8, 11});
+  CHECK(web.quic.cids == std::vector<QuicCid>{{{6, 8, 11}, ""}});
   CHECK(config.mptcp_limits == model::MptcpLimits{8, 1});
   CHECK(config.node_names() == std::vector<std::string>{"dir1", "dir2", "rs1", "rs2"});
 }
@@ -84,7 +85,7 @@ servers = ["rs2"]
   CHECK(dns.servers == std::map<std::string, lbctl::config::ServerUse>{{"rs1", {Weight{1}}},
                                                                        {"rs2", {Weight{1}}}});
   CHECK(dns.mptcp.join_only);
-  CHECK(dns.quic.cid == model::CidScheme{0, 2, 6});
+  CHECK(dns.quic.cids == std::vector<QuicCid>{{{0, 2, 6}, ""}});
   CHECK_FALSE(config.mptcp_limits);
   CHECK(config.cluster.name == "");
   const Service& one = config.services.at("one");
@@ -159,4 +160,52 @@ TEST_CASE("read_file: - is standard input, and named so") {
     ::close(saved);
   }
   CHECK(test::said(loaded).starts_with("standard input:1:1: error: unknown key \"x\"\n"));
+}
+
+TEST_CASE("read: layouts of connection IDs, one or several, each scheme in the model's terms") {
+  const auto cids = [](std::string text) {
+    return test::config_of(test::with_nodes("[services.a]\nvip = [\"192.0.2.100\"]\nports = [1]\n"
+                                            "protocols = [\"quic\"]\n" +
+                                            text))
+        .services.at("a")
+        .quic.cids;
+  };
+  using model::CidFormat;
+  const std::vector<QuicCid> rotation = {
+      {{.nonce_length = 8, .encrypted = true}, "/old"},
+      {{.config = 1, .nonce_length = 8, .encrypted = true}, "/new"}};
+  CHECK(cids("quic.cid = [{ scheme = \"quic-lb\", nonce_length = 8, key_file = \"/old\" },\n"
+             "{ scheme = \"quic-lb\", config = 1, nonce_length = 8, key_file = \"/new\" }]\n") ==
+        rotation);
+  CHECK(cids("[[services.a.quic.cid]]\nscheme = \"quic-lb\"\nnonce_length = 8\n"
+             "key_file = \"/old\"\n[[services.a.quic.cid]]\nscheme = \"quic-lb\"\nconfig = 1\n"
+             "nonce_length = 8\nkey_file = \"/new\"\n") == rotation);
+  CHECK(cids("quic.cid = { scheme = \"aws-nlb\" }\n") ==
+        std::vector<QuicCid>{{{.id_length = 8, .nonce_length = 7}, ""}});
+  CHECK(cids("quic.cid = { scheme = \"msquic\" }\n") ==
+        std::vector<QuicCid>{{{.format = CidFormat::msquic}, ""}});
+  CHECK(cids("quic.cid = { scheme = \"katran\", version = 3 }\n") ==
+        std::vector<QuicCid>{{{.format = CidFormat::katran, .version = 3}, ""}});
+  CHECK(cids("quic.cid = { scheme = \"raw\", offset = 8, id_length = 4, length = 20 }\n") ==
+        std::vector<QuicCid>{
+            {{.id_length = 4, .format = CidFormat::raw, .offset = 8, .length = 20}, ""}});
+  // Its VIP is IPv4, so the addresses in the connection IDs are.
+  CHECK(cids("quic.cid = { scheme = \"dpvs\" }\n") ==
+        std::vector<QuicCid>{{{.id_length = 3, .format = CidFormat::dpvs}, ""}});
+}
+
+TEST_CASE("read: server ids beyond what TOML's numbers hold are written in hexadecimal") {
+  const auto id = [](std::string_view text) {
+    const Config config = test::config_of(
+        fmt::format("[directors.d]\naddress = [\"192.0.2.1\"]\ninterface = \"eth0\"\n[servers.s]\n"
+                    "address = [\"192.0.2.2\"]\ninterface = \"eth0\"\nid = {}\n",
+                    text));
+    return config.servers.at("s").id;
+  };
+  CHECK(id("9223372036854775807").text() == "9223372036854775807");
+  CHECK(id("\"0x5\"") == model::ServerId{5});
+  CHECK(id("\"0x8000000000000000\"").text() == "0x8000000000000000");
+  CHECK(id("\"0xed793a51d49b8f5fab65\"") == model::ServerId{0x3a51d49b8f5fab65, 0xed79});
+  CHECK(id("\"0xed793a51d49b8f5fab65\"").text() == "0xed793a51d49b8f5fab65");
+  CHECK(id("\"0x" + std::string(30, 'f') + "\"").bits() == 120);
 }

@@ -90,7 +90,7 @@ TEST_CASE("resolve server: mptcp and quic in both families, also with weight 0")
                           {{ip("2001:db8::111"), Port{}}, signalled()}};
   want.mptcp.limits = MptcpLimits{4, 0};
   want.xdp.attachments = {{"eth1", {XdpMode::automatic, "digest"}}};
-  const CidScheme cid{3, 4, 5};
+  const CidSchemes cid{{3, 4, 5}};
   want.xdp.services = {{{ip("192.0.2.100"), Port{443}}, cid},
                        {{ip("192.0.2.100"), Port{8443}}, cid},
                        {{ip("2001:db8::100"), Port{443}}, cid},
@@ -170,4 +170,54 @@ TEST_CASE("resolve server: without a service it holds nothing and says so") {
   const Desired got = server(test::nodes);
   test::check_state(got.state, {});
   CHECK(got.warnings == std::vector<std::string>{"no service uses server rs1: it holds nothing"});
+}
+
+TEST_CASE("resolve server: keys go where their files are named, and nowhere else") {
+  const std::string text = test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100"]
+ports = [443]
+protocols = ["quic"]
+quic.cid = [ { scheme = "quic-lb", key_file = "/a" },
+             { scheme = "quic-lb", config = 1, key_file = "/b" }, { scheme = "quic-lb", config = 2 } ]
+[services.other]
+vip = ["192.0.2.101"]
+ports = [443]
+protocols = ["quic"]
+servers = ["rs2"]
+quic.cid = { scheme = "quic-lb", key_file = "/c" }
+)");
+  const Config config = test::config_of(text);
+  CHECK(key_files(config, "rs1") == std::set<std::string>{"/a", "/b"});
+  CHECK(key_files(config, "rs2") == std::set<std::string>{"/a", "/b", "/c"});
+  CHECK(key_files(config, "dir1").empty());
+  NodeFacts facts = knowing("192.0.2.12");
+  const CidKey a(CidKey::Octets{1}), b(CidKey::Octets{2});
+  facts.cid_keys = {{"/a", a}, {"/b", b}};
+  const auto cids = server(text, facts).state.xdp.services.at({ip("192.0.2.100"), Port{443}});
+  REQUIRE(cids.size() == 3);
+  CHECK(cids[0].key == a);
+  CHECK(cids[1].key == b);
+  CHECK(cids[1].encrypted);
+  CHECK_FALSE(cids[2].key);
+  CHECK_FALSE(cids[2].encrypted);
+}
+
+TEST_CASE("resolve server: dpvs knows servers by their addresses, the others by their ids") {
+  const Desired got = server(test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100", "2001:db8::100"]
+ports = [443]
+protocols = ["quic"]
+quic.cid = [ { scheme = "dpvs" }, { scheme = "msquic" } ]
+)"),
+                             knowing("192.0.2.12"));
+  const SteerTarget here{true, {}}, rs2{false, mac_of_rs2};
+  CHECK(got.state.xdp.servers ==
+        std::map<ServerId, SteerTarget>{{ServerId{1}, here},
+                                        {ServerId{2}, rs2},
+                                        {{0x00020b, 0, IdSpace::ipv4}, here},
+                                        {{0x00020c, 0, IdSpace::ipv4}, rs2},
+                                        {{0x11, 0, IdSpace::ipv6}, here},
+                                        {{0x12, 0, IdSpace::ipv6}, rs2}});
 }

@@ -32,6 +32,8 @@ TEST_CASE("ledger: what is written is what is read") {
   ledger.leaving.marked_vips[*IpAddress::parse("192.0.2.100")] = UnixTime{1700000004};
   ledger.leaving.steered[{web.address, web.port}] = UnixTime{1700000002};
   ledger.leaving.server_ids[ServerId{3}] = UnixTime{1700000003};
+  ledger.leaving.server_ids[{.low = 3, .high = 1}] = UnixTime{1700000005};
+  ledger.leaving.server_ids[{.low = 3, .space = IdSpace::ipv4}] = UnixTime{1700000006};
   const auto read = engine::parse_ledger(engine::to_text(ledger));
   REQUIRE(read);
   CHECK(*read == ledger);
