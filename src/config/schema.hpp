@@ -19,6 +19,7 @@ enum class Shape : std::uint8_t {
   ports,    ///< a list of whole numbers and of ranges as texts, not empty; or "all"
   boolean,  ///< true or false
   duration,
+  rate,              ///< "200/second"
   texts_or_weights,  ///< a list of names, or a table of name = weight; not empty
   whole_or_table,    ///< a whole number, or a table of it and more
 };
@@ -37,7 +38,8 @@ struct KeySpec {
   std::string_view example;   ///< a right line, for hints
   bool own = false;           ///< each table's own: [defaults.KIND] can't give it
   /// When a default of [defaults.KIND] is taken. "KEY WORD": only by tables whose KEY is WORD or
-  /// has it in its list. "KEY": only by tables that take the default of KEY, too. Empty: always.
+  /// has it in its list, or one of several words. "KEY": only by tables that take the default of
+  /// KEY, too. Empty: always.
   std::string_view goes_with;
 };
 
