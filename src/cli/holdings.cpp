@@ -137,7 +137,10 @@ std::string render(const Holding& holding) {
   }
   if (state.nft.forward) {
     line("nft",
-         fmt::format("signal addresses brought home: {}", state.nft.forward->addresses.size()));
+         fmt::format("{}: {}",
+                     state.nft.forward->server_device.empty() ? "signal addresses guarded"
+                                                              : "signal addresses brought home",
+                     state.nft.forward->addresses.size()));
   }
   if (!state.ipvs_node.timeouts.empty()) line("timeouts", plan::describe(state.ipvs_node.timeouts));
   if (!state.mptcp.endpoints.empty()) {

@@ -44,7 +44,8 @@ void signals(std::string& out, const NftState& nft) {
   Section section(out, fmt::format("signal addresses ({}{})", plan::describe(*nft.forward),
                                    nft.intact ? "" : "; damaged"));
   for (const auto& [signal, target] : nft.forward->addresses)
-    section.line(fmt::format("{} -> {}", signal.text(), plan::describe(target)));
+    section.line(fmt::format("{} {} {}", signal.text(), target.server ? "->" : "here",
+                             plan::describe(target)));
 }
 
 void marks(std::string& out, const NftState& nft) {
@@ -199,16 +200,32 @@ Json services_json(const IpvsState& ipvs, const IpvsCounters& counters) {
   return out;
 }
 
+Json endpoints_json(const std::set<EndpointKey>& keys) {
+  Json out = Json::array();
+  for (const EndpointKey& key : keys)
+    out.push_back({{"address", key.address.text()}, {"port", number(key.port)}});
+  return out;
+}
+
 Json signals_json(const NftState& nft) {
   if (!nft.forward) return nullptr;
   Json out{{"client_interfaces", nft.forward->client_devices},
            {"interface", nft.forward->server_device},
            {"intact", nft.intact}};
+  out["mptcp_only"] = endpoints_json(nft.forward->mptcp_only);
+  out["limits"] = Json::array();
+  for (const auto& [name, limit] : nft.forward->limits)
+    out["limits"].push_back({{"name", name},
+                             {"rate", limit.rate.packets},
+                             {"per", model::name(limit.rate.per)},
+                             {"burst", limit.rate.burst},
+                             {"prefix", limit.prefix},
+                             {"to", endpoints_json(limit.to)}});
   out["addresses"] = Json::array();
   for (const auto& [signal, target] : nft.forward->addresses)
     out["addresses"].push_back({{"signal", signal.address.text()},
                                 {"port", number(signal.port)},
-                                {"server", target.server.text()},
+                                {"server", target.server ? Json(target.server->text()) : Json()},
                                 {"join_only", target.join_only}});
   return out;
 }

@@ -30,8 +30,17 @@ std::vector<model::PortRange> Service::all_ranges() const {
   return out;
 }
 
-model::EndpointKey Service::join_port(const Server& server, const model::IpAddress& vip) const {
-  return {vip, model::Port{static_cast<std::uint16_t>(mptcp.port_base + server.id.low)}};
+std::vector<model::EndpointKey> Service::announced(const Server& server) const {
+  std::vector<model::EndpointKey> out;
+  if (mptcp.signal == Signal::address) {
+    for (const model::IpAddress& address : server.signal)
+      out.push_back({address, {}});
+    return out;
+  }
+  const auto port = static_cast<std::uint16_t>(mptcp.port_base + server.id.low);
+  for (const model::IpAddress& vip : vips)
+    out.push_back({vip, model::Port{port}});
+  return out;
 }
 
 std::vector<std::string> Config::node_names() const {

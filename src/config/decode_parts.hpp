@@ -79,6 +79,8 @@ DraftDirector decode_director(const Member& entry, Report& report);
 DraftServer decode_server(const Member& entry, Report& report);
 /// How its packets travel, and the limits of its servers.
 void decode_forward(const Node& table, DraftService& out, Report& report);
+/// What sources may send.
+void decode_guard(const Member& entry, DraftService& out, Report& report);
 /// From a weight or a table; false if something in it is wrong.
 bool decode_use(const Node& node, DraftUse& out, Report& report);
 std::optional<Spanned<HealthCheck>> decode_check(const Node& service, Report& report);

@@ -9,6 +9,18 @@ std::string_view name(Signal signal) {
   return signal == Signal::address ? "address" : "port";
 }
 
+std::string_view name(Via via) {
+  switch (via) {
+    case Via::forward:
+      return "forward";
+    case Via::ipvs:
+      return "ipvs";
+    case Via::direct:
+      return "direct";
+  }
+  return "unknown";
+}
+
 std::string_view name(Protocol protocol) {
   switch (protocol) {
     case Protocol::tcp:
@@ -77,20 +89,11 @@ void decode_servers(const Names& servers, const Node& table, DraftService& out, 
 }
 
 /// A key with one right value so far.
-void only_word(const Node& table, std::string_view key, std::string_view right,
-               std::initializer_list<std::string_view> later, std::string_view hint,
-               Report& report) {
+void only_word(const Node& table, std::string_view key, std::string_view right, Report& report) {
   const Member* found = member(table, key, Kind::text);
   if (!found || found->value.text == right) return;
-  const std::string& word = found->value.text;
-  if (std::ranges::find(later, word) != later.end()) {
-    report.error(found->value.at,
-                 fmt::format("{} = \"{}\" is not supported by this version", key, word),
-                 std::string(hint));
-  } else {
-    report.error(found->value.at, fmt::format("unknown {} \"{}\"", key, word),
-                 fmt::format("write \"{}\"", right));
-  }
+  report.error(found->value.at, fmt::format("unknown {} \"{}\"", key, found->value.text),
+               fmt::format("write \"{}\"", right));
 }
 
 void decode_mptcp(const Member& entry, DraftService& out, Report& report) {
@@ -108,7 +111,14 @@ void decode_mptcp(const Member& entry, DraftService& out, Report& report) {
     else
       out.signal_known = false;
   }
-  only_word(table, "via", "forward", {"ipvs", "direct"}, "write \"forward\"", report);
+  out.via.at = entry.key_at;
+  if (const Member* found = member(table, "via", Kind::text)) {
+    if (const auto via =
+            one_of(found->value, "via", {Via::forward, Via::ipvs, Via::direct}, report))
+      out.via = {*via, found->value.at};
+    else
+      out.signal_known = false;
+  }
   out.join_only.at = entry.key_at;
   if (const Member* found = member(table, "join_only", Kind::boolean)) {
     out.join_only = {found->value.boolean, found->value.at};
@@ -147,8 +157,9 @@ DraftService decode_service(const Names& servers, const Member& entry, Report& r
   out.has_persistence = table.find("persistence_timeout") != nullptr;
   decode_forward(table, out, report);
   decode_servers(servers, table, out, report);
-  out.join_only.at = entry.key_at;
+  out.join_only.at = out.via.at = entry.key_at;
   if (const Member* found = member(table, "mptcp", Kind::table)) decode_mptcp(*found, out, report);
+  if (const Member* found = member(table, "guard", Kind::table)) decode_guard(*found, out, report);
   if (const Member* found = member(table, "quic", Kind::table)) {
     out.quic = found->key_at;
     out.cids = decode_cids(found->value, out.vips, report);

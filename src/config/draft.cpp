@@ -96,6 +96,14 @@ model::Tunnel to_tunnel(const DraftService& draft) {
   return out;
 }
 
+/// Left out, a whole unit's packets may come at once.
+std::optional<model::Rate> to_rate(const DraftRate& draft) {
+  if (!draft.rate) return std::nullopt;
+  model::Rate out = draft.rate->value;
+  out.burst = draft.burst ? draft.burst->value : out.packets;
+  return out;
+}
+
 Service to_service(const DraftService& draft, const Source& source) {
   Service out;
   out.name = draft.name;
@@ -117,7 +125,13 @@ Service to_service(const DraftService& draft, const Source& source) {
     out.servers.emplace(use.value.name, to_use(draft, use.value));
   }
   out.mptcp.join_only = draft.join_only.value;
+  out.guard.syn = to_rate(draft.guard.syn);
+  out.guard.join = to_rate(draft.guard.join);
+  out.guard.mptcp_only = draft.guard.mptcp_only.value;
+  out.guard.prefix_v4 = draft.guard.prefix_v4;
+  out.guard.prefix_v6 = draft.guard.prefix_v6;
   out.mptcp.signal = draft.signal.value;
+  out.mptcp.via = draft.via.value;
   if (draft.port_base) out.mptcp.port_base = draft.port_base->value;
   for (const auto& cid : draft.cids.items)
     out.quic.cids.push_back({cid.value.scheme, cid.value.key_file});

@@ -76,6 +76,21 @@ struct DraftCid {
   std::string key_file;  ///< empty: not encrypted
 };
 
+/// A rate, and how much of it may come at once.
+struct DraftRate {
+  std::optional<Spanned<model::Rate>> rate;
+  std::optional<Spanned<std::uint32_t>> burst;
+  bool whole = true;  ///< neither was wrong by itself
+};
+
+struct DraftGuard {
+  std::optional<Span> at;  ///< its table
+  DraftRate syn, join;
+  Spanned<bool> mptcp_only;
+  std::optional<Span> sources;  ///< its table
+  std::uint8_t prefix_v4 = 32, prefix_v6 = 64;
+};
+
 struct DraftService {
   std::string name;
   Span at;
@@ -101,9 +116,12 @@ struct DraftService {
   std::optional<Span> quic;
   Spanned<bool> join_only{true, {}};
   Spanned<Signal> signal{Signal::address, {}};
+  Spanned<Via> via{Via::forward, {}};
   std::optional<Spanned<std::uint16_t>> port_base;
-  bool signal_known = true;  ///< neither of the two was wrong by itself
+  bool signal_known = true;  ///< none of the three was wrong by itself
   DraftList<DraftCid> cids;
+
+  DraftGuard guard;
 
   std::optional<Spanned<HealthCheck>> check;
   std::optional<Spanned<Quorum>> quorum;
@@ -145,6 +163,7 @@ Draft decode(const Node& root, Report& report);
 void check_nodes(const Draft& draft, Report& report);
 void check_ipvs(const Draft& draft, Report& report);
 void check_tunnel_ends(const Draft& draft, Report& report);
+void check_guard(const DraftService& service, Report& report);
 void check_services(const Draft& draft, Report& report);
 /// What check_services() asks of one service: how its packets travel, the limits of its servers.
 void check_forward(const DraftService& service, Report& report);

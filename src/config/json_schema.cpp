@@ -27,6 +27,8 @@ std::string_view name(Shape shape) {
       return "boolean";
     case Shape::duration:
       return "duration";
+    case Shape::rate:
+      return "rate";
     case Shape::texts_or_weights:
       return "texts_or_weights";
     case Shape::whole_or_table:
@@ -98,6 +100,8 @@ Json value(const KeySpec& spec, Place place) {
       return {{"type", "boolean"}};
     case Shape::duration:
       return {{"type", "string"}, {"pattern", "^[0-9]+(ms|s|m|h|d)$"}};
+    case Shape::rate:
+      return {{"type", "string"}, {"pattern", "^[0-9]+/(second|minute|hour)$"}};
     case Shape::texts_or_weights: {
       Json weights = table(spec.pattern, place);
       weights["minProperties"] = 1;

@@ -77,12 +77,13 @@ bool wanted(const KeySpec& spec, const Node& table) {
   std::size_t blank = spec.goes_with.find(' ');
   const std::string_view key = spec.goes_with.substr(0, blank);
   if (blank == std::string_view::npos) return !table.find(key);
-  while (blank != std::string_view::npos) {
-    const std::size_t next = spec.goes_with.find(' ', blank + 1);
-    if (holds(table, key, spec.goes_with.substr(blank + 1, next - blank - 1))) return true;
-    blank = next;
+  std::string_view words = spec.goes_with.substr(blank + 1);
+  while (true) {
+    const std::size_t end = words.find(' ');
+    if (holds(table, key, words.substr(0, end))) return true;
+    if (end == std::string_view::npos) return false;
+    words.remove_prefix(end + 1);
   }
-  return false;
 }
 
 void fill(Node& table, const Node& defaults, std::string_view pattern) {

@@ -17,7 +17,8 @@ inline constexpr Range port_range{1, 65535};
 inline constexpr Range port_base_range{1, 65534};  // ids begin at 1
 inline constexpr Range fwmark_range{1, UINT32_MAX};
 inline constexpr Range weight_range{0, 65535};
-inline constexpr Range server_id_range{1, INT64_MAX};         // model::ServerId
+inline constexpr Range server_id_range{1, INT64_MAX};  // model::ServerId
+inline constexpr Range rate_range{1, 1'000'000};
 inline constexpr Range persistence_range{1, 31 * 24 * 3600};  // as ipvsadm(8) allows
 inline constexpr Range netmask_v4_range{1, 32};
 inline constexpr Range netmask_v6_range{1, 128};

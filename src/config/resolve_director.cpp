@@ -101,28 +101,6 @@ void add_routing(model::NodeState& state, const Config& config, const Director& 
   }
 }
 
-/// The signal addresses and ports of every server that some mptcp service uses.
-std::map<model::EndpointKey, model::ForwardTarget> signal_targets(const Config& config) {
-  std::map<model::EndpointKey, model::ForwardTarget> out;
-  for (const auto& [service_name, service] : config.services) {
-    if (!service.has(Protocol::mptcp)) continue;
-    for (const auto& [name, use] : service.servers) {
-      const Server& server = config.servers.at(name);
-      if (service.mptcp.signal == Signal::port) {
-        for (const IpAddress& vip : service.vips)
-          if (const auto address = server.address_of(vip.family()))
-            out[service.join_port(server, vip)] = {*address, service.mptcp.join_only};
-        continue;
-      }
-      for (const IpAddress& signal : server.signal) {
-        const auto address = server.address_of(signal.family());
-        if (address) out[{signal, {}}] = {*address, service.mptcp.join_only};
-      }
-    }
-  }
-  return out;
-}
-
 /// A VIP or signal address where the director's clients look for it.
 void add_where_clients_look(model::NodeState& state, const Director& director,
                             const IpAddress& address) {
@@ -139,6 +117,50 @@ void add_where_clients_look(model::NodeState& state, const Director& director,
     case VipOn::none:
       // Whoever moves the VIPs between directors must move these along.
       return;
+  }
+}
+
+/// One virtual service for each port by which joins come to the signal address. No drain concerns
+/// it: a drained server takes joins for the connections that it has.
+void add_join_services(model::IpvsState& ipvs, const Service& service,
+                       const model::EndpointKey& signal, const IpAddress& server) {
+  const std::vector<model::Port> own{signal.port};
+  for (const model::Port port : number(signal.port) != 0 ? own : service.ports) {
+    model::VirtualService& joins = ipvs[{signal.address, model::L4::tcp, port}];
+    joins.scheduler = "rr";  // there is nothing to choose
+    joins.persistence_prefix = signal.address.full_prefix();
+    joins.destinations[{server, port}] = {.weight = model::Weight{1}};
+  }
+}
+
+model::SignalForward& table_of(model::NodeState& state, const Director& director) {
+  return table_at(state, {director.client_interfaces.begin(), director.client_interfaces.end()},
+                  director.interface);
+}
+
+/// What comes for one signal address, or one port of a VIP, goes to its server.
+void add_signal(model::NodeState& state, const Director& director, const Service& service,
+                const model::EndpointKey& signal, const IpAddress& server) {
+  // A VIP stands there anyway.
+  if (number(signal.port) == 0) add_where_clients_look(state, director, signal.address);
+  const bool forwarded = service.mptcp.via == Via::forward;
+  if (!forwarded) add_join_services(state.ipvs, service, signal, server);
+  if (!forwarded && !service.mptcp.join_only) return;
+  table_of(state, director).addresses[signal] = {forwarded ? std::optional(server) : std::nullopt,
+                                                 service.mptcp.join_only};
+}
+
+void add_signals(model::NodeState& state, const Config& config, const Director& director) {
+  for (const auto& [service_name, service] : config.services) {
+    if (!service.has(Protocol::mptcp) || service.mptcp.via == Via::direct) continue;
+    for (const auto& [name, use] : service.servers) {
+      const Server& server = config.servers.at(name);
+      if (service.guard.join) limit_joins(table_of(state, director), service, server);
+      for (const model::EndpointKey& signal : service.announced(server))
+        // Each has its family's, or the file was refused.
+        if (const auto address = server.address_of(signal.address.family()))
+          add_signal(state, director, service, signal, *address);
+    }
   }
 }
 
@@ -161,14 +183,10 @@ Desired resolve_director(const Config& config, const Director& director,
 
   add_routing(out.state, config, director);
 
-  auto targets = signal_targets(config);
-  for (const auto& [signal, target] : targets)
-    if (number(signal.port) == 0) add_where_clients_look(out.state, director, signal.address);
-  if (!targets.empty()) {
-    const std::set<std::string> clients(director.client_interfaces.begin(),
-                                        director.client_interfaces.end());
-    out.state.nft.forward = model::SignalForward{clients, director.interface, std::move(targets)};
-  }
+  add_signals(out.state, config, director);
+  for (const auto& [name, service] : config.services)
+    if (service.guard.syn || service.guard.mptcp_only)
+      guard_vips(table_of(out.state, director), service);
   return out;
 }
 

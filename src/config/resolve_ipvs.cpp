@@ -20,6 +20,11 @@ model::SysctlState profile(const Config& config) {
     return entry.second.forward == model::Forward::masquerade;
   });
   if (!both_halves) out["net/ipv4/vs/conntrack"] = "0";
+  // Subflows that another director began are taken from any packet on.
+  if (std::ranges::any_of(config.services, [](const auto& entry) {
+        return entry.second.has(Protocol::mptcp) && entry.second.mptcp.via == Via::ipvs;
+      }))
+    out["net/ipv4/vs/sloppy_tcp"] = "1";
   // Without it a persistent client comes back to a server that is drained.
   if (std::ranges::any_of(config.services,
                           [](const auto& entry) { return entry.second.persistence_timeout != 0; }))

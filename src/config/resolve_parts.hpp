@@ -12,6 +12,14 @@ Desired resolve_server(const Config& config, const Server& server, const model::
 /// Into a state that has the director's services already.
 void add_ipvs_node(model::NodeState& state, const Config& config, const Director& director);
 
+/// The table at ingress of these devices, made if it is not there.
+model::SignalForward& table_at(model::NodeState& state, const std::set<std::string>& devices,
+                               const std::string& server_device);
+/// The limit on joins to what this server announces for the service.
+void limit_joins(model::SignalForward& table, const Service& service, const Server& server);
+/// The rest of the service's guard: what stands before its VIPs.
+void guard_vips(model::SignalForward& table, const Service& service);
+
 /// Nothing for a service that is not tunnelled.
 void add_tunnels(model::NodeState& state, const Server& server, const Service& service);
 

@@ -30,7 +30,7 @@ void add_vips(model::NodeState& state, const Service& service) {
   }
 }
 
-model::Endpoint announced() {
+model::Endpoint signal_endpoint() {
   model::Endpoint endpoint;
   endpoint.signal = true;
   // No device: the kernel uses it only for subflows that start here (__mptcp_subflow_connect).
@@ -45,16 +45,16 @@ void add_signals(model::NodeState& state, const Config& config, const Service& s
   for (const auto& [path, value] : config.mptcp_sysctls)
     state.sysctls.insert_or_assign(path, value);
   state.mptcp.limits = config.mptcp_limits;
-  if (service.mptcp.signal == Signal::port) {
-    // The kernel listens there by itself, which needs the VIP on this node: it is on lo.
-    for (const model::IpAddress& vip : service.vips)
-      state.mptcp.endpoints[service.join_port(server, vip)] = announced();
-    return;
+  for (const model::EndpointKey& signal : service.announced(server)) {
+    // With a port the kernel listens there by itself, which also needs the address.
+    add_address(state, quiet_device, signal.address, false);
+    state.mptcp.endpoints[signal] = signal_endpoint();
+    if (service.mptcp.join_only)
+      table_at(state, {server.interface}, "").addresses[signal] = {std::nullopt, true};
   }
-  for (const model::IpAddress& signal : server.signal) {
-    add_address(state, quiet_device, signal, false);
-    state.mptcp.endpoints[{signal, model::Port{}}] = announced();
-  }
+  // No director sees what the network brings.
+  if (service.mptcp.via == Via::direct && service.guard.join)
+    limit_joins(table_at(state, {server.interface}, ""), service, server);
 }
 
 /// The first of the server's addresses whose Ethernet address is known.

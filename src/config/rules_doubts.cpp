@@ -55,6 +55,20 @@ bool is_private(const model::IpAddress& address) {
          (octets[0] == 192 && octets[1] == 168) || (octets[0] == 100 && (octets[1] & 0xc0) == 64);
 }
 
+/// IPVS drops a TCP packet of a connection that it does not know, unless that is a SYN.
+void doubt_sloppiness(const DraftService& service, const Draft& draft, Report& report) {
+  if (!service.has(Protocol::mptcp) || service.via.value != Via::ipvs) return;
+  const auto found = draft.ipvs.sysctls.find("net/ipv4/vs/sloppy_tcp");
+  if (found == draft.ipvs.sysctls.end() || found->second.value != "0") return;
+  report.warning(
+      found->second.at,
+      fmt::format(
+          "sloppy_tcp = 0, but service {} has via = \"ipvs\": extra subflows do not survive "
+          "a change of the director",
+          service.name),
+      "leave it out: lbctl sets 1");
+}
+
 /// The file knows no prefixes, so whether an address lies in a network of the nodes can't be told;
 /// but who reaches a public VIP need not reach a private signal address.
 void doubt_signals(const DraftService& service, const Draft& draft, Report& report) {
@@ -86,6 +100,7 @@ void check_doubts(const Draft& draft, Report& report) {
     if (!draft.ipvs.sync) doubt_scheduler(service, draft.directors.size(), report);
     doubt_cid_length(service, report);
     doubt_signals(service, draft, report);
+    doubt_sloppiness(service, draft, report);
   }
 }
 

@@ -18,12 +18,19 @@ void SignalUse::add(const DraftService& service) {
 }
 
 void SignalUse::by_address(const DraftService& service) {
+  if (service.via.value == Via::ipvs && !service.ranges.items.empty())
+    report_.error(
+        service.via.at,
+        fmt::format("via = \"ipvs\" does not work with {}: IPVS knows a signal address by "
+                    "single ports",
+                    service.ranges.items.front().value.text()),
+        "via = \"forward\" takes every port of the address");
   for (const auto& use : service.servers.items) {
     const DraftServer& server = *servers_.at(use.value.name);
     for (const auto& vip : service.vips.items)
       need_signal(service, server, vip.value.family());
     const auto [first, is_new] = by_address_.emplace(&server, &service);
-    if (!is_new) agree_on_join_only(service, *first->second, server);
+    if (!is_new) agree(service, *first->second, server);
   }
 }
 
@@ -36,20 +43,32 @@ void SignalUse::need_signal(const DraftService& service, const DraftServer& serv
                 "joins find their server by an address that is its alone; add one to signal");
 }
 
-void SignalUse::agree_on_join_only(const DraftService& service, const DraftService& first,
-                                   const DraftServer& server) {
-  if (first.join_only.value == service.join_only.value) return;
-  if (!disagreeing_.insert(&service).second) return;
-  report_.error(
-      service.join_only.at,
-      fmt::format("join_only is {} here and {} in service {}, and both use server {}",
-                  service.join_only.value, first.join_only.value, first.name, server.name),
-      service.signal.value == Signal::address
-          ? "the guard stands before the server's signal addresses, which they share"
-          : "the guard stands before the server's port of the VIP, which they share");
+void SignalUse::agree(const DraftService& service, const DraftService& first,
+                      const DraftServer& server) {
+  if (disagreeing_.contains(&service)) return;
+  const std::string shared = service.signal.value == Signal::address
+                                 ? "the server's signal addresses, which they share"
+                                 : "the server's port of the VIP, which they share";
+  const auto refuse = [&](Span at, std::string_view key, const auto& here, const auto& there) {
+    disagreeing_.insert(&service);
+    report_.error(at,
+                  fmt::format("{} is {} here and {} in service {}, and both use server {}", key,
+                              here, there, first.name, server.name),
+                  fmt::format("it is about {}", shared));
+  };
+  if (first.via.value != service.via.value)
+    refuse(service.via.at, "via", name(service.via.value), name(first.via.value));
+  else if (first.join_only.value != service.join_only.value)
+    refuse(service.join_only.at, "join_only", service.join_only.value, first.join_only.value);
 }
 
 void SignalUse::by_port(const DraftService& service) {
+  if (service.via.value == Via::direct)
+    report_.error(
+        service.via.at,
+        "signal = \"port\" does not work with via = \"direct\": networks route by address, "
+        "not by port",
+        "via = \"forward\" or \"ipvs\"; or signal = \"address\"");
   if (!service.port_base) {
     report_.error(service.signal.at, "signal = \"port\" needs port_base",
                   "port_base = 44300: server id 1 then has port 44301 of the VIP");
@@ -87,7 +106,7 @@ void SignalUse::claim_port(const DraftService& service, const DraftServer& serve
       ports_.emplace(model::EndpointKey{vip, port}, PortOwner{&service, &server});
   if (is_new) return;
   if (owner->second.server == &server) {
-    agree_on_join_only(service, *owner->second.service, server);
+    agree(service, *owner->second.service, server);
   } else if (clashing_.insert(&service).second) {
     report_.error(service.port_base->at,
                   fmt::format("{} would belong to server {} and, in service {}, to server {}",

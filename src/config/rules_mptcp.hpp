@@ -32,8 +32,8 @@ class SignalUse {
   void claim_port(const DraftService& service, const DraftServer& server,
                   const model::IpAddress& vip);
   void need_signal(const DraftService& service, const DraftServer& server, model::Family family);
-  void agree_on_join_only(const DraftService& service, const DraftService& first,
-                          const DraftServer& server);
+  /// Two services that announce the same of one server.
+  void agree(const DraftService& service, const DraftService& first, const DraftServer& server);
   void check_endpoints();
 
   const Servers& servers_;

@@ -145,6 +145,7 @@ void check_services(const Draft& draft, Report& report) {
     check_cids(service, servers, report);
     check_weights(service, report);
     check_forward(service, report);
+    check_guard(service, report);
     listeners.add(service);
     signals.add(service);
   }

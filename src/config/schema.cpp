@@ -171,8 +171,6 @@ constexpr std::array keys = {
 constexpr std::array later = {
     LaterKey{"services.*.sorry_server", "leave it out"},
     LaterKey{"services.*.hysteresis", "it stands in [services.NAME.quorum]"},
-    LaterKey{"services.*.mptcp.syn_rate", "leave it out: SYNs are not limited"},
-    LaterKey{"services.*.mptcp.syn_burst", "leave it out: SYNs are not limited"},
 };
 
 }  // namespace

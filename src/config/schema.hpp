@@ -19,6 +19,7 @@ enum class Shape : std::uint8_t {
   ports,    ///< a list of whole numbers and of ranges as texts, not empty; or "all"
   boolean,  ///< true or false
   duration,
+  rate,              ///< "200/second"
   texts_or_weights,  ///< a list of names, or a table of name = weight; not empty
   whole_or_table,    ///< a whole number, or a table of it and more
   whole_or_hex,      ///< a whole number, or a text with 0x and hexadecimal digits

@@ -89,6 +89,9 @@ class ShapeCheck {
       case Shape::duration:
         if (!node.is(Node::Kind::text)) wrong(node, what.text(), "a duration", example(spec));
         return;
+      case Shape::rate:
+        if (!node.is(Node::Kind::text)) wrong(node, what.text(), "a rate", example(spec));
+        return;
       case Shape::whole:
         if (!node.is(Node::Kind::integer))
           wrong(node, what.text(), "a whole number", example(spec));

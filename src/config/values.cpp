@@ -125,6 +125,24 @@ std::optional<std::uint32_t> decode_seconds(const Node& node, Range range, Repor
   return static_cast<std::uint32_t>(seconds);
 }
 
+std::optional<model::Rate> decode_rate(const Node& node, Range range, Report& report) {
+  using model::RateUnit;
+  const std::string_view text = node.text;
+  std::uint32_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view rest(end, text.data() + text.size());
+  for (const RateUnit unit : {RateUnit::second, RateUnit::minute, RateUnit::hour}) {
+    if (error == std::errc::invalid_argument || rest != fmt::format("/{}", name(unit))) continue;
+    if (error == std::errc{} && range.holds(count)) return model::Rate{count, unit, 0};
+    report.error(node.at, fmt::format("\"{}\" is out of range", text),
+                 fmt::format("{} to {}", range.least, range.most));
+    return std::nullopt;
+  }
+  report.error(node.at, fmt::format("\"{}\" is not a rate", text),
+               "a whole number for each second, minute or hour: \"200/second\"");
+  return std::nullopt;
+}
+
 std::optional<std::int64_t> decode_number(const Node& node, std::string_view what, Range range,
                                           Report& report) {
   if (range.holds(node.integer)) return node.integer;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "lbctl/model/nft.hpp"
 #include "node.hpp"
 #include "ranges.hpp"
 
@@ -21,6 +22,9 @@ bool check_interface(const Node& node, Report& report);
 
 /// Whole seconds out of "300s" or "5m"; the range in seconds.
 std::optional<std::uint32_t> decode_seconds(const Node& node, Range range, Report& report);
+
+/// "200/second"; the burst is left 0.
+std::optional<model::Rate> decode_rate(const Node& node, Range range, Report& report);
 
 /// A whole number within the range.
 std::optional<std::int64_t> decode_number(const Node& node, std::string_view what, Range range,

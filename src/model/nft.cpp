@@ -4,6 +4,34 @@
 
 namespace lbctl::model {
 
+std::string_view name(RateUnit unit) {
+  switch (unit) {
+    case RateUnit::second:
+      return "second";
+    case RateUnit::minute:
+      return "minute";
+    case RateUnit::hour:
+      return "hour";
+  }
+  return "unknown";
+}
+
+std::uint64_t seconds(RateUnit unit) {
+  switch (unit) {
+    case RateUnit::second:
+      return 1;
+    case RateUnit::minute:
+      return 60;
+    case RateUnit::hour:
+      return 3600;
+  }
+  return 0;
+}
+
+std::string Rate::text() const {
+  return fmt::format("{}/{} burst {}", packets, name(per), burst);
+}
+
 std::string PortRange::text() const {
   if (*this == all_ports) return "all ports";
   if (first == last) return fmt::to_string(number(first));

@@ -73,6 +73,7 @@ struct SubsystemOf {
   Subsystem operator()(const RemoveAddress&) const { return Subsystem::rtnl; }
   Subsystem operator()(const AddEndpoint&) const { return Subsystem::mptcp; }
   Subsystem operator()(const RemoveEndpoint&) const { return Subsystem::mptcp; }
+  Subsystem operator()(const SetEndpoint&) const { return Subsystem::mptcp; }
   Subsystem operator()(const SetMptcpLimits&) const { return Subsystem::mptcp; }
   Subsystem operator()(const SetSteeredService&) const { return Subsystem::xdp; }
   Subsystem operator()(const RemoveSteeredService&) const { return Subsystem::xdp; }

@@ -172,6 +172,10 @@ struct ToLines {
   Lines operator()(const RemoveEndpoint& a) const {
     return {fmt::format("ip mptcp endpoint delete id {}", a.endpoint.id)};
   }
+  Lines operator()(const SetEndpoint& a) const {
+    return {fmt::format("ip mptcp endpoint change id {} {}", a.from.id,
+                        a.to.backup ? "backup" : "nobackup")};
+  }
   Lines operator()(const SetMptcpLimits& a) const {
     return {fmt::format("ip mptcp limits set subflows {} add_addr_accepted {}", a.to.subflows,
                         a.to.add_addr_accepted)};

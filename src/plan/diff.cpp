@@ -141,10 +141,7 @@ void diff_forward(const NftState& want, const NftState& have, Reason removal, Op
     if (have.forward) out.push_back({Phase::remove_nft, RemoveForward{}, removal});
     return;
   }
-  const bool same_rules = have.forward && have.intact &&
-                          want.forward->client_devices == have.forward->client_devices &&
-                          want.forward->server_device == have.forward->server_device;
-  if (!same_rules) {
+  if (!have.forward || !have.intact || !want.forward->same_rules(*have.forward)) {
     make_forward(*want.forward, have.forward.has_value(), out);
     return;
   }
@@ -228,6 +225,13 @@ void diff_mptcp(const MptcpState& want, const MptcpState& have,
       },
       [&](const EndpointKey& key, const Endpoint& to, const Endpoint& from) {
         if (to == from) return;
+        Endpoint flagged = from;
+        flagged.backup = to.backup;
+        if (flagged == to) {
+          out.push_back({to.backup ? Phase::remove_endpoint : Phase::add_endpoint,
+                         SetEndpoint{key, from, to}, to.backup ? removal : Reason::differs});
+          return;
+        }
         // The kernel holds one endpoint per address and port, so the old one has to go first.
         out.push_back({Phase::add_endpoint, RemoveEndpoint{key, from}, Reason::differs});
         out.push_back({Phase::add_endpoint, AddEndpoint{key, to}, Reason::differs});

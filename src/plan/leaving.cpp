@@ -228,4 +228,10 @@ NodeState keep(NodeState want, const NodeState& have, const Before& before,
   return want;
 }
 
+void back_up_endpoints(MptcpState& state, const MptcpState& want, const Leaving& stays) {
+  for (auto& [key, endpoint] : state.endpoints)
+    if (stays.addresses.contains(key.address) && !want.endpoints.contains(key))
+      endpoint.backup = true;
+}
+
 }  // namespace lbctl::plan

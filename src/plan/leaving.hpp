@@ -17,4 +17,9 @@ model::Leaving still_used(const model::Leaving& leaving, const Request& request)
 model::NodeState keep(model::NodeState want, const model::NodeState& have, const Before& before,
                       const model::Leaving& leaving);
 
+/// Peers are told to prefer other subflows to those of endpoints that leave and still have some:
+/// deleting an endpoint resets its subflows, the flag moves the data first.
+void back_up_endpoints(model::MptcpState& state, const model::MptcpState& want,
+                       const model::Leaving& stays);
+
 }  // namespace lbctl::plan

@@ -63,6 +63,7 @@ struct Annotate {
   }
   void operator()(const RemoveAddress& a) const { operation.connections = count(a.key.address); }
   void operator()(const RemoveEndpoint& a) const { operation.connections = count(a.key.address); }
+  void operator()(const SetEndpoint& a) const { operation.connections = count(a.key.address); }
   void operator()(const auto&) const {}
 };
 
@@ -76,10 +77,12 @@ Plan make(const Request& request) {
     out.operations = diff(request.want, request.have, request.before, request.removal);
     out.first = out.operations.size();
   } else {
-    const NodeState first = keep(request.want, request.have, request.before, out.leaving);
+    NodeState first = keep(request.want, request.have, request.before, out.leaving);
+    back_up_endpoints(first.mptcp, request.want.mptcp, out.stays);
     out.operations = diff(first, request.have, request.before, request.removal);
     out.first = out.operations.size();
     out.end = keep(request.want, request.have, request.before, out.stays);
+    back_up_endpoints(out.end->mptcp, request.want.mptcp, out.stays);
     std::ranges::move(diff(*out.end, first, request.before, request.removal),
                       std::back_inserter(out.operations));
   }

@@ -74,7 +74,8 @@ std::string describe(const SteerTarget& t) {
 }
 
 std::string describe(const ForwardTarget& t) {
-  return t.server.text() + (t.join_only ? " join-only" : "");
+  if (!t.server) return "join-only";
+  return t.server->text() + (t.join_only ? " join-only" : "");
 }
 
 std::string describe(const MptcpLimits& l) {
@@ -107,9 +108,26 @@ std::string describe(const FouPort& p) {
   return p.gue ? "gue" : "fou";
 }
 
+namespace {
+
+std::vector<std::string> texts(const std::set<EndpointKey>& keys) {
+  std::vector<std::string> out;
+  for (const EndpointKey& key : keys)
+    out.push_back(key.text());
+  return out;
+}
+
+}  // namespace
+
 std::string describe(const SignalForward& f) {
-  return fmt::format("ingress of {}, out by {}", fmt::join(f.client_devices, ", "),
-                     f.server_device);
+  std::string out = fmt::format("ingress of {}", fmt::join(f.client_devices, ", "));
+  if (!f.server_device.empty()) out += ", out by " + f.server_device;
+  if (!f.mptcp_only.empty())
+    out += fmt::format("; mptcp only: {}", fmt::join(texts(f.mptcp_only), ", "));
+  for (const auto& [name, limit] : f.limits)
+    out += fmt::format("; {}: {} from each /{} to {}", name, limit.rate.text(), limit.prefix,
+                       fmt::join(texts(limit.to), ", "));
+  return out;
 }
 
 std::string describe(const XdpAttachment& a) {
@@ -211,6 +229,9 @@ struct ToLine {
   }
   Line operator()(const RemoveEndpoint& a) const {
     return {'-', "endpoint " + a.key.text(), "", ""};
+  }
+  Line operator()(const SetEndpoint& a) const {
+    return {'~', "endpoint " + a.key.text(), a.from.text(), a.to.text()};
   }
   Line operator()(const SetMptcpLimits& a) const {
     return {'~', "limits", describe(a.from), describe(a.to)};

@@ -37,6 +37,7 @@ TYPES = {
     "ports": ["list of ports"],
     "boolean": ["true or false"],
     "duration": ["duration"],
+    "rate": ["rate"],
     "texts_or_weights": ["list of names, or table of weights"],
     "table": ["table"],
 }

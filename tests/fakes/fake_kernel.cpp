@@ -139,6 +139,9 @@ struct Perform {
     return insert(state.mptcp.endpoints, a.key, a.endpoint);
   }
   Result<> operator()(const RemoveEndpoint& a) const { return erase(state.mptcp.endpoints, a.key); }
+  Result<> operator()(const SetEndpoint& a) const {
+    return replace(state.mptcp.endpoints, a.key, a.to);
+  }
   Result<> operator()(const SetMptcpLimits& a) const {
     state.mptcp.limits = a.to;
     return {};

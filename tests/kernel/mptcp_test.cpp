@@ -119,6 +119,31 @@ TEST_CASE("mptcp: removing goes by address and port, whatever id is remembered")
   CHECK(run("ip mptcp endpoint show") == "192.0.2.1 id 1 signal \n");
 }
 
+TEST_CASE(
+    "mptcp: the backup flag of one that stands is set and taken back, with or without a port") {
+  const Namespace net;
+  const Inside inside(net);
+  const auto backend = open();
+  run("ip addr add 192.0.2.2/32 dev lo");
+  run("ip mptcp endpoint add 192.0.2.1 signal id 1");
+  run("ip mptcp endpoint add 192.0.2.2 port 44301 signal id 2");
+  run("ip mptcp endpoint add 2001:db8::2 signal id 3");
+  EndpointKey with_port = at("192.0.2.2");
+  with_port.port = Port{44301};
+  Endpoint backup = signal_endpoint;
+  backup.backup = true;
+  const auto set = execute(*backend, {op(SetEndpoint{at("2001:db8::2"), signal_endpoint, backup}),
+                                      op(SetEndpoint{with_port, signal_endpoint, backup})});
+  CHECK(text(set) == "done");
+  CHECK(run("ip mptcp endpoint show") ==
+        "192.0.2.1 id 1 signal \n192.0.2.2 port 44301 id 2 signal backup \n"
+        "2001:db8::2 id 3 signal backup \n");
+  const auto back = execute(*backend, {op(SetEndpoint{with_port, backup, signal_endpoint}),
+                                       op(SetEndpoint{at("192.0.2.9"), signal_endpoint, backup})});
+  CHECK(back.done == 1);
+  CHECK(run("ip mptcp endpoint show").find("port 44301 id 2 signal \n") != std::string::npos);
+}
+
 TEST_CASE("mptcp: an endpoint that is there is a conflict, and the run stops there") {
   const Namespace net;
   const Inside inside(net);

@@ -217,8 +217,6 @@ TEST_CASE("nft: every kind of hand edit is seen") {
       "delete element netdev lbctl icmp6 { packet-too-big }",
       "delete element netdev lbctl icmp_error4 { time-exceeded }",
       "delete element netdev lbctl signal_error4 { 192.0.2.100 . 44301 }",
-      "add element netdev lbctl join_only_port4 { 192.0.2.100 . 44399 }",
-      "add element netdev lbctl join_only4 { 192.0.2.199 }",
       "add table netdev lbctl { flags dormant; }",
       "chain netdev lbctl forward { policy drop; }",
   };
@@ -345,7 +343,8 @@ TEST_CASE("nft: thousands of operations are one transaction too") {
     CHECK(director.observe() == model::NftState{.forward = forward, .intact = true});
   }
   SUBCASE("or none, if the last fails") {
-    actions.emplace_back(model::RemoveSignal{.signal = {ip("192.0.2.250")}, .from = {}});
+    actions.emplace_back(
+        model::RemoveSignal{.signal = {ip("192.0.2.250")}, .from = {ip("192.0.2.11"), false}});
     const auto outcome = director.execute(actions);
     CHECK(outcome.error);
     CHECK(outcome.done == 0);

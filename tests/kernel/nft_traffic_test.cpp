@@ -37,6 +37,8 @@ constexpr FamilyCase v6{"2001:db8::200", "2001:db8::111", "2001:db8::112"};
 /// With a port for each server; IPv4 only.
 constexpr const char* vip = "192.0.2.100";
 
+constexpr const char *mptcp_only = "192.0.2.113", *limited = "2001:db8::113";
+
 /// TCP to a port of the VIP.
 Packet to_port(std::uint16_t port, int flags, const Frame& options = {}) {
   Packet out = Packet::tcp(ip(v4.client), ip(vip), flags, options);
@@ -102,9 +104,17 @@ struct Segment {
       forward.addresses[{ip(family.guarded)}] = {.server = ip(home), .join_only = true};
       forward.addresses[{ip(family.open)}] = {.server = ip(home), .join_only = false};
     }
-    for (const auto& [port, guarded] : {std::pair{44301, true}, {44302, false}})
+    for (const auto& [port, guarded] :
+         {std::pair{44301, true}, {44302, false}, {44303, false}, {44304, false}})
       forward.addresses[{ip(vip), model::Port{static_cast<std::uint16_t>(port)}}] = {
           .server = ip("192.0.2.11"), .join_only = guarded};
+    forward.addresses[{ip(mptcp_only)}] = {ip("192.0.2.11"), false};
+    forward.addresses[{ip(limited)}] = {ip("2001:db8::11"), false};
+    forward.mptcp_only = {{ip(vip), model::Port{44303}}, {ip(mptcp_only), model::Port{443}}};
+    // The next one comes in 20 minutes.
+    const model::Rate three{3, model::RateUnit::hour, 3};
+    forward.limits["syn4_test"] = {three, 32, {{ip(vip), model::Port{44304}}}};
+    forward.limits["syn6_test"] = {three, 64, {{ip(limited), model::Port{443}}}};
     const std::array operations{
         model::Operation{.phase = model::Phase::add_nft,
                          .action = model::CreateForward{.forward = forward, .replaces = false},
@@ -172,11 +182,48 @@ TEST_CASE("traffic: ports of a VIP come home, guarded or not, and nothing else o
   CHECK(segment.through(to_port(44301, tcp_ack)));
   CHECK(segment.through(to_port(44302, tcp_syn)));
   CHECK(!segment.through(to_port(443, tcp_syn)));
-  CHECK(!segment.through(to_port(44303, tcp_syn, mp_join)));
+  CHECK(!segment.through(to_port(44305, tcp_syn, mp_join)));
   CHECK(!segment.through(Packet::udp(ip(v4.client), ip(vip))));
   Packet piece = to_port(44302, tcp_ack);
   piece.fragment_offset = 64;
   CHECK(!segment.through(piece));
+}
+
+TEST_CASE("traffic: a port for MPTCP only takes connections with MPTCP, and every other packet") {
+  Segment segment;
+  CHECK(!segment.through(to_port(44303, tcp_syn)));
+  CHECK(segment.through(to_port(44303, tcp_syn, mp_capable)));
+  CHECK(segment.through(to_port(44303, tcp_ack)));
+  // No way around it by fragments.
+  Packet piece = Packet::tcp(ip(v4.client), ip(mptcp_only), tcp_ack);
+  piece.fragment_offset = 8;
+  CHECK(!segment.through(piece));
+  piece.fragment_offset = 64;
+  CHECK(segment.through(piece));
+}
+
+TEST_CASE("traffic: a source above its rate loses SYNs, others and what is no SYN do not") {
+  Segment segment;
+  for (int n = 0; n < 3; ++n)
+    CHECK(segment.through(to_port(44304, tcp_syn)));
+  CHECK(!segment.through(to_port(44304, tcp_syn)));
+  CHECK(segment.through(to_port(44304, tcp_ack)));
+  CHECK(segment.through(to_port(44302, tcp_syn)));
+  Packet other = to_port(44304, tcp_syn);
+  other.from = ip("192.0.2.201");
+  CHECK(segment.through(other));
+}
+
+TEST_CASE("traffic: IPv6 sources of one /64 are one") {
+  Segment segment;
+  const auto from = [&](const std::string& source) {
+    return segment.through(Packet::tcp(ip(source.c_str()), ip(limited), tcp_syn)).has_value();
+  };
+  CHECK(from("2001:db8:7::1"));
+  CHECK(from("2001:db8:7::2"));
+  CHECK(from("2001:db8:7::3"));
+  CHECK(!from("2001:db8:7::4"));
+  CHECK(from("2001:db8:7:1::4"));
 }
 
 TEST_CASE("traffic: ICMP errors about a server's port of the VIP go to that server") {

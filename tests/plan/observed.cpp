@@ -58,10 +58,11 @@ void read_nft(const toml::value& nft, NftState& out) {
   SignalForward forward;
   for (const auto& device : toml::find<std::vector<std::string>>(nft, "client_devices"))
     forward.client_devices.insert(device);
-  forward.server_device = toml::find<std::string>(nft, "server_device");
+  forward.server_device = toml::find_or<std::string>(nft, "server_device", "");
   const bool join_only = toml::find_or(nft, "join_only", true);
   for (const auto& [signal, server] : dictionary<std::string>(nft, "addresses"))
-    forward.addresses[{ip(signal)}] = {ip(server), join_only};
+    forward.addresses[{ip(signal)}] = {server.empty() ? std::nullopt : std::optional(ip(server)),
+                                       join_only};
   out.forward = forward;
   out.intact = toml::find_or(nft, "intact", true);
 }

@@ -81,8 +81,17 @@ enum class Signal : std::uint8_t {
 };
 std::string_view name(Signal signal);
 
+/// How joins come to their server.
+enum class Via : std::uint8_t {
+  forward,  ///< a director's nftables, at ingress
+  ipvs,     ///< a virtual service with one destination
+  direct,   ///< the network routes the signal address to its server
+};
+std::string_view name(Via via);
+
 struct MptcpSettings {
   Signal signal = Signal::address;
+  Via via = Via::forward;
   std::uint16_t port_base = 0;  ///< with Signal::port; a server's port is this + its id
   bool join_only = true;        ///< a SYN to a signal address without MP_JOIN is dropped
 };
@@ -92,6 +101,18 @@ struct QuicCid {
   model::CidScheme scheme;
   std::string key_file;  ///< path; empty: not encrypted
   friend bool operator==(const QuicCid&, const QuicCid&) = default;
+};
+
+/// What a source may send to a service; the rest is dropped before it costs anything.
+struct GuardSettings {
+  std::optional<model::Rate> syn;   ///< connections to the VIPs
+  std::optional<model::Rate> join;  ///< extra subflows of MPTCP
+  bool mptcp_only = false;          ///< connections without MPTCP are dropped
+  std::uint8_t prefix_v4 = 32;      ///< sources that are equal up to here count as one
+  std::uint8_t prefix_v6 = 64;
+  std::uint8_t prefix(model::Family family) const {
+    return family == model::Family::v4 ? prefix_v4 : prefix_v6;
+  }
 };
 
 struct QuicSettings {
@@ -148,9 +169,10 @@ struct Service {
   model::Tunnel tunnel;                      ///< means something with Forward::tunnel
   std::map<std::string, ServerUse> servers;  ///< by name, at least one; each is in Config
   MptcpSettings mptcp;                       ///< means something with Protocol::mptcp
-  QuicSettings quic;                         ///< means something with Protocol::quic
-  std::optional<HealthCheck> check;          ///< for the daemon
-  std::optional<Quorum> quorum;              ///< for the daemon
+  GuardSettings guard;
+  QuicSettings quic;                 ///< means something with Protocol::quic
+  std::optional<HealthCheck> check;  ///< for the daemon
+  std::optional<Quorum> quorum;      ///< for the daemon
   Position at;
 
   bool has(Protocol protocol) const { return protocols.contains(protocol); }
@@ -163,8 +185,8 @@ struct Service {
   }
   /// `ports` and `ranges`.
   std::vector<model::PortRange> all_ranges() const;
-  /// With Signal::port: what this server announces of that VIP.
-  model::EndpointKey join_port(const Server& server, const model::IpAddress& vip) const;
+  /// What this server announces: its signal addresses, or with Signal::port VIPs with its port.
+  std::vector<model::EndpointKey> announced(const Server& server) const;
 };
 
 /// What all sync daemons of the cluster have in common.

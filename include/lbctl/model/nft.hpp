@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "lbctl/model/address.hpp"
 #include "lbctl/model/mptcp.hpp"
@@ -19,18 +20,50 @@ namespace lbctl::model {
 inline constexpr const char* nft_table_name = "lbctl";
 
 struct ForwardTarget {
-  IpAddress server;        ///< its own address: the next hop that is resolved to a MAC
+  /// The real server's own address: the next hop that is resolved to a MAC. Nothing: not brought
+  /// home here (IPVS does it), only guarded.
+  std::optional<IpAddress> server;
   bool join_only = false;  ///< a SYN without MP_JOIN is dropped
   friend bool operator==(const ForwardTarget&, const ForwardTarget&) = default;
+};
+
+enum class RateUnit : std::uint8_t { second, minute, hour };
+std::string_view name(RateUnit unit);
+std::uint64_t seconds(RateUnit unit);
+
+/// A token bucket: `burst` at once, and so many in each unit of time.
+struct Rate {
+  std::uint32_t packets = 0;
+  RateUnit per = RateUnit::second;
+  std::uint32_t burst = 0;
+  std::string text() const;  ///< "200/second burst 400"
+  friend bool operator==(const Rate&, const Rate&) = default;
+};
+
+/// How many SYNs a source may send; what is above is dropped.
+struct SourceLimit {
+  Rate rate;
+  std::uint8_t prefix = 0;   ///< sources that are equal up to here count as one
+  std::set<EndpointKey> to;  ///< with a port, of one family, at least one
+  friend bool operator==(const SourceLimit&, const SourceLimit&) = default;
 };
 
 /// Table `netdev lbctl`: base chains at ingress of the client devices, a map per family and kind.
 struct SignalForward {
   std::set<std::string> client_devices;  ///< where client traffic arrives
-  std::string server_device;             ///< towards the real servers
+  /// Towards the real servers. Empty on a real server: there the table guards, and forwards
+  /// nothing.
+  std::string server_device;
   /// What a real server announces -> that server. Port 0: all of the address; with a port the
   /// address is a VIP, and IPv4.
   std::map<EndpointKey, ForwardTarget> addresses;
+  std::set<EndpointKey> mptcp_only;           ///< a SYN to these without MPTCP is dropped
+  std::map<std::string, SourceLimit> limits;  ///< by a name that nft takes: "syn4_web"
+  /// Everything but the addresses, which are changed one by one.
+  bool same_rules(const SignalForward& other) const {
+    return client_devices == other.client_devices && server_device == other.server_device &&
+           mptcp_only == other.mptcp_only && limits == other.limits;
+  }
   friend bool operator==(const SignalForward&, const SignalForward&) = default;
 };
 

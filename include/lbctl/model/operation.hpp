@@ -125,6 +125,11 @@ struct RemoveEndpoint {
   EndpointKey key;
   Endpoint endpoint;  ///< with the id that the kernel gave it
 };
+/// The backup flag of one that stands.
+struct SetEndpoint {
+  EndpointKey key;
+  Endpoint from, to;  ///< `from` with the id that the kernel gave it
+};
 struct SetMptcpLimits {
   MptcpLimits from, to;
 };
@@ -160,7 +165,7 @@ using Action =
                  RemoveDestination, SetIpvsTimeouts, StartSync, StopSync, AddTunnel, SetTunnel,
                  RemoveTunnel, AddFou, RemoveFou, CreateForward, RemoveForward, SetSignal,
                  RemoveSignal, CreateMarks, RemoveMarks, SetMark, RemoveMark, AddAddress,
-                 RemoveAddress, AddEndpoint, RemoveEndpoint, SetMptcpLimits, SetSteeredService,
+                 RemoveAddress, AddEndpoint, RemoveEndpoint, SetEndpoint, SetMptcpLimits, SetSteeredService,
                  RemoveSteeredService, SetSteerTarget, RemoveSteerTarget, AttachXdp, DetachXdp>;
 
 enum class Subsystem : std::uint8_t { sysctl, ipvs, nft, rtnl, mptcp, xdp, tunnel };

@@ -106,6 +106,7 @@ class Mptcp final : public Backend {
     if (const auto* add = std::get_if<model::AddEndpoint>(&action)) return add_endpoint(*add);
     if (const auto* remove = std::get_if<model::RemoveEndpoint>(&action))
       return remove_endpoint(*remove, notes);
+    if (const auto* set = std::get_if<model::SetEndpoint>(&action)) return change_endpoint(*set);
     if (const auto* set = std::get_if<model::SetMptcpLimits>(&action))
       return send(action, encode_set_limits(set->to));
     return fail(Errc::invalid, "this is not an operation on MPTCP");
@@ -120,6 +121,16 @@ class Mptcp final : public Backend {
                         .during(describe(model::Action(add))));
     }
     return send(model::Action(add), encode_add(add.key, add.endpoint, device));
+  }
+
+  Result<> change_endpoint(const model::SetEndpoint& set) {
+    auto entries = list();
+    if (!entries) return fail(std::move(entries.error()).during(describe(model::Action(set))));
+    const auto it = std::ranges::find_if(*entries, [&](const EndpointEntry& entry) {
+      return !entry.implicit && entry.key == set.key;
+    });
+    if (it == entries->end()) return fail(Error::from_errno(ENOENT, describe(model::Action(set))));
+    return send(model::Action(set), encode_change(it->endpoint.id, set.to));
   }
 
   Result<> remove_endpoint(const model::RemoveEndpoint& remove, std::vector<std::string>& notes) {

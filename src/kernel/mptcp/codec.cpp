@@ -47,6 +47,19 @@ Result<genl::Message> encode_remove(const model::EndpointKey& key, std::uint8_t 
   return out.finish();
 }
 
+Result<genl::Message> encode_change(std::uint8_t id, const model::Endpoint& to) {
+  // Of the flags the kernel reads backup and fullmesh (6.12), and refuses fullmesh beside signal.
+  model::Endpoint flags;
+  flags.backup = to.backup;
+  flags.fullmesh = to.fullmesh;
+  Request out(MPTCP_PM_CMD_SET_FLAGS, MPTCP_PM_VER);
+  out.begin(MPTCP_PM_ATTR_ADDR);
+  out.u8(MPTCP_PM_ADDR_ATTR_ID, id);
+  out.u32(MPTCP_PM_ADDR_ATTR_FLAGS, encode_flags(flags));
+  out.end();
+  return out.finish();
+}
+
 Result<genl::Message> encode_set_limits(const model::MptcpLimits& limits) {
   return Request(MPTCP_PM_CMD_SET_LIMITS, MPTCP_PM_VER)
       .u32(MPTCP_PM_ATTR_RCV_ADD_ADDRS, limits.add_addr_accepted)

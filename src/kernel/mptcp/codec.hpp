@@ -13,6 +13,8 @@ namespace lbctl::kernel::mptcp {
 Result<genl::Message> encode_add(const model::EndpointKey& key, const model::Endpoint& endpoint,
                                  std::uint32_t device);
 Result<genl::Message> encode_remove(const model::EndpointKey& key, std::uint8_t id);
+/// By id alone: the kernel takes the address as a peer's.
+Result<genl::Message> encode_change(std::uint8_t id, const model::Endpoint& to);
 Result<genl::Message> encode_set_limits(const model::MptcpLimits& limits);
 Result<genl::Message> encode_list();
 Result<genl::Message> encode_get_limits();

@@ -40,6 +40,8 @@ std::string describe(const model::Action& action) {
     return fmt::format("add endpoint {} {}", add->key.text(), add->endpoint.text());
   if (const auto* remove = std::get_if<model::RemoveEndpoint>(&action))
     return "remove endpoint " + remove->key.text();
+  if (const auto* set = std::get_if<model::SetEndpoint>(&action))
+    return fmt::format("change endpoint {} to {}", set->key.text(), set->to.text());
   if (const auto* set = std::get_if<model::SetMptcpLimits>(&action))
     return fmt::format("set MPTCP limits: subflows {}, add_addr_accepted {}", set->to.subflows,
                        set->to.add_addr_accepted);

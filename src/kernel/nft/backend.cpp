@@ -129,16 +129,24 @@ class NftBackend final : public Backend {
     if (auto done = dump_of(NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE); !done) return done;
     if (auto done = dump_of(NFT_MSG_GETRULE, NFTA_RULE_TABLE); !done) return done;
     if (auto done = dump_of(NFT_MSG_GETSET, NFTA_SET_TABLE); !done) return done;
-    for (const nft::SetShape& shape : nft::info(id).sets) {
-      if (!dump.of(id).text.sets.contains(shape.name)) continue;
-      auto done =
-          get(socket, family, NFT_MSG_GETSETELEM, NLM_F_DUMP, take, [&shape](nlmsghdr* request) {
-            mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, model::nft_table_name);
-            mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, shape.name);
-          });
+    return read_elements(socket, id, dump, take);
+  }
+
+  static Result<> read_elements(NfnlSocket& socket, nft::TableId id, const Dump& dump,
+                                const NfnlSocket::OnMessage& take) {
+    const nft::TableText& text = id == nft::TableId::forward ? dump.forward.text : dump.marks.text;
+    std::vector<std::string> sets;
+    for (const auto& [set, shape] : text.sets)
+      if (!text.filled_by_packets.contains(set)) sets.push_back(set);
+    for (const std::string& set : sets) {
+      auto done = get(socket, nft::info(id).family, NFT_MSG_GETSETELEM, NLM_F_DUMP, take,
+                      [&set](nlmsghdr* request) {
+                        mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, model::nft_table_name);
+                        mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set.c_str());
+                      });
       // Gone since the list of sets was read: the generation differs too.
       if (!done && done.error().sys() == ENOENT)
-        return fail(Error::from_errno(EINTR, fmt::format("read set {}", shape.name)));
+        return fail(Error::from_errno(EINTR, fmt::format("read set {}", set)));
       if (!done) return done;
     }
     return {};
@@ -160,9 +168,13 @@ class NftBackend final : public Backend {
     if (const auto* create = std::get_if<model::CreateForward>(&action)) {
       for (const std::string& device : create->forward.client_devices)
         if (auto found = device_index(device); !found) return fail(std::move(found).error());
-      const auto server = device_index(create->forward.server_device);
-      if (!server) return fail(server.error());
-      batch.create(position, *create, *server);
+      std::uint32_t server_index = 0;
+      if (!create->forward.server_device.empty()) {
+        const auto server = device_index(create->forward.server_device);
+        if (!server) return fail(server.error());
+        server_index = *server;
+      }
+      batch.create(position, *create, server_index);
     } else if (std::holds_alternative<model::RemoveForward>(action)) {
       batch.remove(position, nft::TableId::forward);
     } else if (const auto* set = std::get_if<model::SetSignal>(&action)) {

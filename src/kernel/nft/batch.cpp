@@ -56,8 +56,7 @@ const Batch::Note& Batch::note(std::uint32_t seq) const {
 void Batch::create(std::size_t operation, const model::CreateForward& action,
                    std::uint32_t server_index) {
   create(operation, TableId::forward, action.replaces,
-         make_forward_table(action.forward.client_devices, server_index),
-         forward_elements(action.forward));
+         make_forward_table(action.forward, server_index), forward_elements(action.forward));
 }
 
 void Batch::create(std::size_t operation, const model::CreateMarks& action) {
@@ -85,8 +84,9 @@ void Batch::create(std::size_t operation, TableId table, bool replaces, const Ta
             fmt::format("set {}", nftnl_set_get_str(set.get(), NFTNL_SET_NAME))},
            [&](nlmsghdr* to) { nftnl_set_nlmsg_build_payload(to, set.get()); });
   }
-  for (const auto& [set, of_set] : filled)
-    elements(operation, true, table, set, of_set);
+  for (const SetShape& shape : made.shapes)
+    if (const auto of_set = filled.find(shape.name); of_set != filled.end())
+      elements(operation, true, table, shape, of_set->second);
   for (const ChainHandle& chain : made.chains)
     append(table, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL,
            {Carries::chain, operation,
@@ -106,15 +106,20 @@ void Batch::remove(std::size_t operation, TableId table) {
 
 void Batch::elements(std::size_t operation, bool add, TableId table, const std::string& set,
                      const Elements& elements) {
-  const SetShape* shape = find_set(table, set);
-  if (shape == nullptr) return;  // the names all come from the shapes
+  // The names all come from the shapes.
+  if (const SetShape* shape = find_set(table, set))
+    this->elements(operation, add, table, *shape, elements);
+}
+
+void Batch::elements(std::size_t operation, bool add, TableId table, const SetShape& shape,
+                     const Elements& elements) {
   for (auto next = elements.begin(); next != elements.end();) {
-    const SetHandle carrier = make_element_carrier(*shape);
+    const SetHandle carrier = make_element_carrier(shape);
     for (std::size_t n = 0; n < elements_per_message && next != elements.end(); ++n, ++next)
-      add_element(*carrier, *shape, next->first, next->second);
+      add_element(*carrier, shape, next->first, next->second);
     const auto flags = static_cast<std::uint16_t>(add ? NLM_F_CREATE | NLM_F_EXCL : 0);
     append(table, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, flags,
-           {Carries::element, operation, fmt::format("element of {}", set)},
+           {Carries::element, operation, fmt::format("element of {}", shape.name)},
            [&](nlmsghdr* to) { nftnl_set_elems_nlmsg_build_payload(to, carrier.get()); });
   }
 }
@@ -144,10 +149,11 @@ void Batch::set_signal(std::size_t operation, const model::SetSignal& action) {
   };
   // The kernel refuses a second value for a key (EEXIST, EBUSY): the old one goes first, which
   // traffic does not notice inside one transaction.
-  const bool moves = !action.from || action.from->server != action.to.server;
+  const auto was_at = action.from ? action.from->server : std::nullopt;
   for (const char* map : place.maps) {
-    if (action.from && moves) change(false, map, {});
-    if (moves) change(true, map, octets_of(action.to.server));
+    if (was_at == action.to.server) continue;
+    if (was_at) change(false, map, {});
+    if (action.to.server) change(true, map, octets_of(*action.to.server));
   }
   const bool was = action.from && action.from->join_only;
   if (was && !action.to.join_only) change(false, place.join_only, {});
@@ -157,13 +163,14 @@ void Batch::set_signal(std::size_t operation, const model::SetSignal& action) {
 void Batch::remove_signal(std::size_t operation, const model::RemoveSignal& action) {
   const SignalPlace place = place_of(action.signal);
   const Elements gone{{place.key, {}}};
-  for (const char* map : place.maps)
-    elements(operation, false, TableId::forward, map, gone);
+  if (action.from.server)
+    for (const char* map : place.maps)
+      elements(operation, false, TableId::forward, map, gone);
   if (action.from.join_only) elements(operation, false, TableId::forward, place.join_only, gone);
 }
 
 void Batch::set_mark(std::size_t operation, const model::SetMark& action) {
-  const char* set = mark_set(action.key.address.family(), action.key.protocol).name;
+  const std::string& set = mark_set(action.key.address.family(), action.key.protocol).name;
   const Octets key = mark_key(action.key);
   if (action.from) elements(operation, false, TableId::marks, set, {{key, {}}});
   elements(operation, true, TableId::marks, set, {{key, mark_value(action.to)}});

@@ -51,6 +51,8 @@ class Batch {
               const std::map<std::string, Elements>& filled);
   void elements(std::size_t operation, bool add, TableId table, const std::string& set,
                 const Elements& elements);
+  void elements(std::size_t operation, bool add, TableId table, const SetShape& shape,
+                const Elements& elements);
   void frame(bool begin);
 
   std::uint32_t first_seq_;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "forward_table.hpp"
+#include "guard_table.hpp"
 #include "mark_table.hpp"
 #include "policy.hpp"
 
@@ -70,6 +71,7 @@ void take_rule(const nlmsghdr& message, TableDump& dump) {
   }
   dump.text.add_rule(*rule);
   if (!dump.server_index) dump.server_index = forward_device(*rule);
+  if (auto limit = limit_in(*rule)) dump.limits.insert(std::move(*limit));
 }
 
 void take_set(const nlmsghdr& message, TableDump& dump, bool elements) {
@@ -84,18 +86,10 @@ void take_set(const nlmsghdr& message, TableDump& dump, bool elements) {
   }
 }
 
-/// An address, or an IPv4 address and a port as port_key() writes it.
 std::optional<model::EndpointKey> signal_of(const Octets& octets, bool with_port) {
-  if (!with_port) {
-    const auto address = IpAddress::from_octets(octets);
-    return address ? std::optional(model::EndpointKey{*address, {}}) : std::nullopt;
-  }
-  if (octets.size() != 8) return std::nullopt;
-  const auto address = IpAddress::from_octets(std::span(octets).first(4));
-  const model::Port port{static_cast<std::uint16_t>(octets[4] << 8 | octets[5])};
-  // Port 0 would be read as a whole address.
-  if (!address || number(port) == 0) return std::nullopt;
-  return model::EndpointKey{*address, port};
+  if (with_port) return endpoint_of(octets);
+  const auto address = IpAddress::from_octets(octets);
+  return address ? std::optional(model::EndpointKey{*address, {}}) : std::nullopt;
 }
 
 /// What one map and its guard hold; false if an element does not fit the model.
@@ -116,9 +110,8 @@ bool read_signals(const TableText& text, const char* map, const char* join_only,
   if (const auto found = text.elements.find(join_only); found != text.elements.end()) {
     for (const auto& [key, value] : found->second) {
       const auto signal = signal_of(key, with_port);
-      const auto known = signal ? out.find(*signal) : out.end();
-      if (known != out.end()) {
-        known->second.join_only = true;
+      if (signal) {
+        out[*signal].join_only = true;  // not in the map: something else brings it home
       } else {
         whole = false;
       }
@@ -181,13 +174,15 @@ void decode_forward(const TableDump& dump, const NameOfIndex& name_of, const Dev
   // The map for ICMP errors has to be equal to it, or the texts differ.
   whole &=
       read_signals(dump.text, port_names.signal, port_names.join_only, true, forward.addresses);
-  state.intact = false;
-  if (!dump.server_index) return;
-  forward.server_device = name_of(*dump.server_index).value_or("");
+  forward.limits = dump.limits;
+  whole &= read_guard(dump.text.elements, forward);
+  if (dump.server_index) {
+    forward.server_device = name_of(*dump.server_index).value_or("");
+    whole &= !forward.server_device.empty();
+  }
   state.intact =
-      whole && !forward.server_device.empty() &&
-      dump.text == make_text(make_forward_table(forward.client_devices, *dump.server_index),
-                             forward_elements(forward));
+      whole && dump.text == make_text(make_forward_table(forward, dump.server_index.value_or(0)),
+                                      forward_elements(forward));
 }
 
 void decode_marks(const TableDump& dump, model::NftState& state) {

@@ -17,7 +17,8 @@ namespace lbctl::kernel::nft {
 struct TableDump {
   bool present = false;
   TableText text;
-  std::optional<std::uint32_t> server_index;  ///< of the first fwd rule
+  std::optional<std::uint32_t> server_index;         ///< of the first fwd rule
+  std::map<std::string, model::SourceLimit> limits;  ///< of its rules, not yet what they are for
 };
 struct Dump {
   TableDump forward, marks;

@@ -12,6 +12,10 @@ namespace {
 
 constexpr std::uint32_t tcp_option_mptcp = 30;  // RFC 8684
 
+using model::Family;
+using Octet = std::array<std::uint8_t, 1>;
+using TwoOctets = std::array<std::uint8_t, 2>;
+
 }  // namespace
 
 nftnl_expr* RuleWriter::add(const char* name) {
@@ -59,6 +63,58 @@ RuleWriter& RuleWriter::mptcp_subtype_octet() {
   return *this;
 }
 
+RuleWriter& RuleWriter::mptcp_present() {
+  nftnl_expr* expr = add("exthdr");
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT);
+  nftnl_expr_set_u8(expr, NFTNL_EXPR_EXTHDR_TYPE, tcp_option_mptcp);
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_OFFSET, 0);
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_LEN, 1);
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_FLAGS, NFT_EXTHDR_F_PRESENT);
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_EXTHDR_DREG, NFT_REG_1);
+  return *this;
+}
+
+RuleWriter& RuleWriter::of_family(Family family) {
+  const TwoOctets type = family == Family::v4 ? TwoOctets{0x08, 0x00} : TwoOctets{0x86, 0xdd};
+  return meta(NFT_META_PROTOCOL).compare(NFT_CMP_EQ, type);
+}
+
+RuleWriter& RuleWriter::source(Family family) {
+  const bool v4 = family == Family::v4;
+  return payload(NFT_PAYLOAD_NETWORK_HEADER, v4 ? 12 : 8, v4 ? 4 : 16);
+}
+
+RuleWriter& RuleWriter::destination(Family family) {
+  const bool v4 = family == Family::v4;
+  return payload(NFT_PAYLOAD_NETWORK_HEADER, v4 ? 16 : 24, v4 ? 4 : 16);
+}
+
+RuleWriter& RuleWriter::first_piece() {
+  return payload(NFT_PAYLOAD_NETWORK_HEADER, 6, 2)
+      .mask(TwoOctets{0x1f, 0xff})
+      .compare(NFT_CMP_EQ, TwoOctets{0, 0});
+}
+
+RuleWriter& RuleWriter::hiding_fragment(Family family) {
+  if (family == Family::v4)
+    return payload(NFT_PAYLOAD_NETWORK_HEADER, 6, 2)
+        .mask(TwoOctets{0x1f, 0xf8})
+        .compare(NFT_CMP_EQ, TwoOctets{0, 0})
+        .payload(NFT_PAYLOAD_NETWORK_HEADER, 6, 2)
+        .mask(TwoOctets{0x00, 0x07})
+        .compare(NFT_CMP_NEQ, TwoOctets{0, 0});
+  return ipv6_fragment_offset()
+      .mask(TwoOctets{0xff, 0xf8})
+      .compare(NFT_CMP_GTE, TwoOctets{0x00, 1 << 3})
+      .compare(NFT_CMP_LTE, TwoOctets{0x00, 7 << 3});
+}
+
+RuleWriter& RuleWriter::syn() {
+  return payload(NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1)
+      .mask(Octet{0x12})
+      .compare(NFT_CMP_EQ, Octet{0x02});
+}
+
 RuleWriter& RuleWriter::mask(std::span<const std::uint8_t> bits) {
   const auto length = static_cast<std::uint32_t>(bits.size());
   const std::array<std::uint8_t, 16> zero{};
@@ -86,6 +142,25 @@ RuleWriter& RuleWriter::in_set(const char* set) {
   nftnl_expr_set_str(expr, NFTNL_EXPR_LOOKUP_SET, set);
   // The default, but the kernel always gives it back, and what it gives back is compared.
   nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, 0);
+  return *this;
+}
+
+RuleWriter& RuleWriter::update_limit(const char* set, std::uint64_t packets, std::uint64_t seconds,
+                                     std::uint32_t burst) {
+  nftnl_expr* limit = nftnl_expr_alloc("limit");
+  if (limit == nullptr) throw std::bad_alloc();
+  nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_RATE, packets);
+  nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, seconds);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, burst);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, NFT_LIMIT_F_INV);
+  nftnl_expr* expr = add("dynset");
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+  nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+  nftnl_expr_set_str(expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
+  // That of the set; the kernel gives it back, and what it gives back is compared.
+  nftnl_expr_set_u64(expr, NFTNL_EXPR_DYNSET_TIMEOUT, 0);
+  nftnl_expr_add_expr(expr, NFTNL_EXPR_DYNSET_EXPRESSIONS, limit);
   return *this;
 }
 

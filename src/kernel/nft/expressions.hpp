@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "lbctl/model/address.hpp"
 #include "nftnl.hpp"
 
 namespace lbctl::kernel::nft {
@@ -18,11 +19,26 @@ class RuleWriter {
   /// `base` is NFT_PAYLOAD_*; offset and length in octets.
   RuleWriter& payload(std::uint32_t base, std::uint32_t offset, std::uint32_t length,
                       std::uint32_t reg = 1);
+  RuleWriter& of_family(model::Family family);  ///< `meta protocol ip`
+  RuleWriter& source(model::Family family);
+  RuleWriter& destination(model::Family family);
+  /// `ip frag-off & 8191 == 0`: later pieces have no port, but kernels that read it the fast way
+  /// take whatever stands in its place.
+  RuleWriter& first_piece();
+  /// A piece that begins 8..56 octets into the TCP header, where the flags or the option could
+  /// hide: `ip frag-off & 8184 == 0 ip frag-off & 7 != 0`, `frag frag-off 1-7`.
+  RuleWriter& hiding_fragment(model::Family family);
+  RuleWriter& syn();                   ///< `tcp flags syn / syn,ack`
   RuleWriter& ipv6_fragment_offset();  ///< the 16 bits of the fragment header, flags included
   RuleWriter& mptcp_subtype_octet();   ///< subtype in the upper 4 bits; no match without the option
+  RuleWriter& mptcp_present();         ///< 1 with an MPTCP option, 0 without
   RuleWriter& mask(std::span<const std::uint8_t> bits);
   RuleWriter& compare(std::uint32_t op, std::span<const std::uint8_t> value);  ///< NFT_CMP_*
   RuleWriter& in_set(const char* set);
+  /// `update @SET { … limit rate over … }` for the source in register 1: goes on only with what is
+  /// above the rate.
+  RuleWriter& update_limit(const char* set, std::uint64_t packets, std::uint64_t seconds,
+                           std::uint32_t burst);
   RuleWriter& look_up(const char* map, std::uint32_t reg);  ///< key and answer in `reg`
   RuleWriter& set_mark();                                   ///< the packet's mark from register 1
   RuleWriter& counter();

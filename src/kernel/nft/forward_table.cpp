@@ -8,17 +8,20 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <string_view>
+
+#include "guard_table.hpp"
 
 namespace lbctl::kernel::nft {
 namespace {
 
 using Octet = std::array<std::uint8_t, 1>;
-using TwoOctets = std::array<std::uint8_t, 2>;
 
 // Before `forward`, which takes what is left. The names say more than the numbers.
-constexpr std::int32_t guard_priority = -10, forward_priority = 0;
+constexpr std::int32_t guard_priority = -10, limit_priority = -5, forward_priority = 0;
 
 // Errors, without which path-MTU discovery is a black hole, and echo. Never neighbour discovery:
 // the director answers for the signal address itself.
@@ -34,13 +37,14 @@ constexpr std::array<std::uint8_t, 6> icmpv6_types{ICMPV6_DEST_UNREACH, ICMPV6_P
 /// What the rules of the two families have apart.
 struct FamilyShape {
   SetNames sets;
+  model::Family family;
   std::uint32_t nfproto;
-  TwoOctets ethertype;
   std::uint32_t destination_offset, address_octets, hop_limit_offset;  ///< in the IP header
   std::uint8_t icmp;
 };
-constexpr FamilyShape shape_v4{names_v4, NFPROTO_IPV4, {0x08, 0x00}, 16, 4, 8, IPPROTO_ICMP};
-constexpr FamilyShape shape_v6{names_v6, NFPROTO_IPV6, {0x86, 0xdd}, 24, 16, 7, IPPROTO_ICMPV6};
+constexpr FamilyShape shape_v4{names_v4, model::Family::v4, NFPROTO_IPV4, 16, 4, 8, IPPROTO_ICMP};
+constexpr FamilyShape shape_v6{names_v6, model::Family::v6, NFPROTO_IPV6, 24, 16,
+                               7,        IPPROTO_ICMPV6};
 
 ChainHandle ingress_chain(const char* name, std::int32_t priority,
                           const std::set<std::string>& devices) {
@@ -67,46 +71,18 @@ class Rules {
 /// `ip daddr @join_only4`
 RuleWriter guarded(Rules& rules, const FamilyShape& family) {
   RuleWriter rule = rules.add("guard");
-  rule.meta(NFT_META_PROTOCOL)
-      .compare(NFT_CMP_EQ, family.ethertype)
-      .payload(NFT_PAYLOAD_NETWORK_HEADER, family.destination_offset, family.address_octets)
-      .in_set(family.sets.join_only);
+  rule.of_family(family.family).destination(family.family).in_set(family.sets.join_only);
   return rule;
 }
 
-/// `ip frag-off & 0x1ff8 == 0 ip frag-off & 0x0007 != 0`: a piece that begins 8..56 octets into the
-/// TCP header, where the flags or the option could hide.
-void guard_v4_fragments(Rules& rules) {
-  guarded(rules, shape_v4)
-      .payload(NFT_PAYLOAD_NETWORK_HEADER, 6, 2)
-      .mask(TwoOctets{0x1f, 0xf8})
-      .compare(NFT_CMP_EQ, TwoOctets{0, 0})
-      .payload(NFT_PAYLOAD_NETWORK_HEADER, 6, 2)
-      .mask(TwoOctets{0x00, 0x07})
-      .compare(NFT_CMP_NEQ, TwoOctets{0, 0})
-      .counter()
-      .verdict(NF_DROP);
-}
-
-/// `frag frag-off 1-7`, the same in IPv6.
-void guard_v6_fragments(Rules& rules) {
-  guarded(rules, shape_v6)
-      .ipv6_fragment_offset()
-      .mask(TwoOctets{0xff, 0xf8})
-      .compare(NFT_CMP_GTE, TwoOctets{0x00, 1 << 3})
-      .compare(NFT_CMP_LTE, TwoOctets{0x00, 7 << 3})
-      .counter()
-      .verdict(NF_DROP);
+void guard_hiding_fragments(Rules& rules, const FamilyShape& family) {
+  guarded(rules, family).hiding_fragment(family.family).counter().verdict(NF_DROP);
 }
 
 /// `… tcp flags syn / syn,ack`
 RuleWriter guarded_syn(Rules& rules, const FamilyShape& family) {
   RuleWriter rule = guarded(rules, family);
-  rule.meta(NFT_META_L4PROTO)
-      .compare(NFT_CMP_EQ, Octet{IPPROTO_TCP})
-      .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1)
-      .mask(Octet{0x12})
-      .compare(NFT_CMP_EQ, Octet{0x02});
+  rule.meta(NFT_META_L4PROTO).compare(NFT_CMP_EQ, Octet{IPPROTO_TCP}).syn();
   return rule;
 }
 
@@ -120,27 +96,17 @@ void guard_joins(Rules& rules, const FamilyShape& family) {
   guarded_syn(rules, family).counter().verdict(NF_DROP);
 }
 
-/// `ip frag-off & 8191 == 0`: later pieces have no port, but kernels that read it the fast way take
-/// whatever stands in its place.
-void first_piece(RuleWriter& rule) {
-  rule.payload(NFT_PAYLOAD_NETWORK_HEADER, 6, 2)
-      .mask(TwoOctets{0x1f, 0xff})
-      .compare(NFT_CMP_EQ, TwoOctets{0, 0});
-}
-
 /// `ip frag-off & 8191 == 0 ip daddr . tcp dport @join_only_port4 tcp flags syn / syn,ack`
 RuleWriter guarded_port_syn(Rules& rules) {
   RuleWriter rule = rules.add("guard");
-  rule.meta(NFT_META_PROTOCOL).compare(NFT_CMP_EQ, shape_v4.ethertype);
-  first_piece(rule);
-  rule.meta(NFT_META_L4PROTO)
+  rule.of_family(shape_v4.family)
+      .first_piece()
+      .meta(NFT_META_L4PROTO)
       .compare(NFT_CMP_EQ, Octet{IPPROTO_TCP})
-      .payload(NFT_PAYLOAD_NETWORK_HEADER, shape_v4.destination_offset, shape_v4.address_octets)
+      .destination(shape_v4.family)
       .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, NFT_REG32_01)
       .in_set(port_names.join_only)
-      .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1)
-      .mask(Octet{0x12})
-      .compare(NFT_CMP_EQ, Octet{0x02});
+      .syn();
   return rule;
 }
 
@@ -158,8 +124,7 @@ RuleWriter live(Rules& rules, const FamilyShape& family) {
   RuleWriter rule = rules.add("forward");
   rule.meta(NFT_META_PKTTYPE)
       .compare(NFT_CMP_EQ, Octet{PACKET_HOST})
-      .meta(NFT_META_PROTOCOL)
-      .compare(NFT_CMP_EQ, family.ethertype)
+      .of_family(family.family)
       .payload(NFT_PAYLOAD_NETWORK_HEADER, family.hop_limit_offset, 1)
       .compare(NFT_CMP_GT, Octet{1});
   return rule;
@@ -175,8 +140,7 @@ RuleWriter forwarded(Rules& rules, const FamilyShape& family, std::uint8_t proto
 /// `… ip frag-off & 8191 == 0 meta l4proto …`
 RuleWriter forwarded_whole(Rules& rules, std::uint8_t protocol) {
   RuleWriter rule = live(rules, shape_v4);
-  first_piece(rule);
-  rule.meta(NFT_META_L4PROTO).compare(NFT_CMP_EQ, Octet{protocol});
+  rule.first_piece().meta(NFT_META_L4PROTO).compare(NFT_CMP_EQ, Octet{protocol});
   return rule;
 }
 
@@ -223,7 +187,7 @@ constexpr std::string_view quoted_port(
 }  // namespace
 
 std::span<const SetShape> forward_sets() {
-  static constexpr std::array<SetShape, 10> shapes{{
+  static const std::array<SetShape, 10> shapes{{
       {names_v4.signal, type_ipv4, 4, type_ipv4, 4},
       {names_v6.signal, type_ipv6, 16, type_ipv6, 16},
       {names_v4.join_only, type_ipv4, 4},
@@ -238,47 +202,76 @@ std::span<const SetShape> forward_sets() {
   return shapes;
 }
 
+std::vector<SetShape> forward_shapes(const model::SignalForward& forward) {
+  const bool brings_home = !forward.server_device.empty();
+  std::vector<SetShape> out;
+  for (const SetShape& shape : forward_sets())
+    if (brings_home || shape.name.starts_with("join_only")) out.push_back(shape);
+  std::ranges::move(guard_shapes(forward), std::back_inserter(out));
+  return out;
+}
+
 Octets port_key(const model::EndpointKey& key) {
   Octets out = octets_of(key.address);
   append(out, octets_of(key.port));
   return out;
 }
 
+std::optional<model::EndpointKey> endpoint_of(const Octets& octets) {
+  if (octets.size() != 8 && octets.size() != 20) return std::nullopt;
+  const auto address = model::IpAddress::from_octets(std::span(octets).first(octets.size() - 4));
+  const std::size_t at = octets.size() - 4;
+  const model::Port port{static_cast<std::uint16_t>(octets[at] << 8 | octets[at + 1])};
+  // Port 0 would be read as a whole address.
+  if (!address || number(port) == 0) return std::nullopt;
+  return model::EndpointKey{*address, port};
+}
+
 std::map<std::string, Elements> forward_elements(const model::SignalForward& forward) {
   std::map<std::string, Elements> all;
-  for (const SetShape& shape : forward_sets())
+  for (const SetShape& shape : forward_shapes(forward))
     all[shape.name];
-  for (const std::uint8_t type : icmp_types)
-    all[names_v4.icmp][{type}];
-  for (const std::uint8_t type : icmpv6_types)
-    all[names_v6.icmp][{type}];
-  for (const std::uint8_t type : icmp_errors)
-    all[port_names.icmp][{type}];
+  if (!forward.server_device.empty()) {
+    for (const std::uint8_t type : icmp_types)
+      all[names_v4.icmp][{type}];
+    for (const std::uint8_t type : icmpv6_types)
+      all[names_v6.icmp][{type}];
+    for (const std::uint8_t type : icmp_errors)
+      all[port_names.icmp][{type}];
+  }
+  add_guard_elements(forward, all);
   for (const auto& [signal, target] : forward.addresses) {
     if (number(signal.port) != 0) {
       const Octets key = port_key(signal);
-      all[port_names.signal][key] = all[port_names.error][key] = octets_of(target.server);
+      if (target.server)
+        all[port_names.signal][key] = all[port_names.error][key] = octets_of(*target.server);
       if (target.join_only) all[port_names.join_only][key];
       continue;
     }
     const SetNames& sets = names(signal.address.family());
-    all[sets.signal][octets_of(signal.address)] = octets_of(target.server);
+    if (target.server) all[sets.signal][octets_of(signal.address)] = octets_of(*target.server);
     if (target.join_only) all[sets.join_only][octets_of(signal.address)];
   }
   return all;
 }
 
-TableObjects make_forward_table(const std::set<std::string>& client_devices,
-                                std::uint32_t server_index) {
-  TableObjects made = make_table(TableId::forward);
-  made.chains.push_back(ingress_chain("guard", guard_priority, client_devices));
-  made.chains.push_back(ingress_chain("forward", forward_priority, client_devices));
+TableObjects make_forward_table(const model::SignalForward& forward, std::uint32_t server_index) {
+  TableObjects made = make_table(TableId::forward, forward_shapes(forward));
+  made.chains.push_back(ingress_chain("guard", guard_priority, forward.client_devices));
   Rules rules(made);
-  guard_v4_fragments(rules);
-  guard_v6_fragments(rules);
+  guard_hiding_fragments(rules, shape_v4);
+  guard_hiding_fragments(rules, shape_v6);
+  guard_fragments(made, forward);
   guard_joins(rules, shape_v4);
   guard_joins(rules, shape_v6);
   guard_port_joins(rules);
+  guard_mptcp_only(made, forward);
+  if (!forward.limits.empty()) {
+    made.chains.push_back(ingress_chain("limits", limit_priority, forward.client_devices));
+    limit_sources(made, forward);
+  }
+  if (forward.server_device.empty()) return made;
+  made.chains.push_back(ingress_chain("forward", forward_priority, forward.client_devices));
   forward_home(rules, shape_v4, server_index);
   forward_home(rules, shape_v6, server_index);
   forward_ports_home(rules, server_index);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ constexpr const SetNames& names(model::Family family) {
   return family == model::Family::v4 ? names_v4 : names_v6;
 }
 
+/// Those that every table has where anything is forwarded.
 std::span<const SetShape> forward_sets();
 
 /// Of a VIP with a port for each server; IPv4 only.
@@ -41,11 +43,12 @@ inline constexpr PortSetNames port_names{"signal_port4", "signal_error4", "join_
 /// Elements of every set for this forward, by set name; the ICMP types among them.
 std::map<std::string, Elements> forward_elements(const model::SignalForward& forward);
 
-/// Of the sets of `port_names`.
+/// An address and a port as a key, and back.
 Octets port_key(const model::EndpointKey& key);
+std::optional<model::EndpointKey> endpoint_of(const Octets& octets);
 
-/// The table without elements. `server_index` is the interface index of forward.server_device.
-TableObjects make_forward_table(const std::set<std::string>& client_devices,
-                                std::uint32_t server_index);
+/// The table without elements. `server_index` is the interface index of forward.server_device, if
+/// it has one.
+TableObjects make_forward_table(const model::SignalForward& forward, std::uint32_t server_index);
 
 }  // namespace lbctl::kernel::nft

@@ -16,7 +16,7 @@ using model::Family;
 using model::L4;
 
 constexpr std::uint32_t key4 = joined(type_ipv4, type_port), key6 = joined(type_ipv6, type_port);
-constexpr std::array<SetShape, 4> shapes{{
+const std::array<SetShape, 4> shapes{{
     {"mark_tcp4", key4, 8, type_mark, 4, true},
     {"mark_udp4", key4, 8, type_mark, 4, true},
     {"mark_tcp6", key6, 20, type_mark, 4, true},
@@ -37,7 +37,7 @@ void mark_packets(TableObjects& to, Family family, L4 protocol) {
       .payload(NFT_PAYLOAD_NETWORK_HEADER, v4 ? 16 : 24, v4 ? 4 : 16)
       // The port behind the address; the kernel has two names for a register on whole 16 octets.
       .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, v4 ? NFT_REG32_01 : NFT_REG_2)
-      .look_up(mark_set(family, protocol).name, NFT_REG_1)
+      .look_up(mark_set(family, protocol).name.c_str(), NFT_REG_1)
       .set_mark();
 }
 
@@ -109,7 +109,7 @@ bool read_marks(const std::map<std::string, Elements>& elements, model::Marks& o
 }
 
 TableObjects make_mark_table() {
-  TableObjects made = make_table(TableId::marks);
+  TableObjects made = make_table(TableId::marks, {shapes.begin(), shapes.end()});
   // Beside other tools' marks, before routing looks at them.
   made.chains.push_back(base_chain("marking", NF_INET_PRE_ROUTING, NF_IP_PRI_MANGLE));
   for (const Family family : {Family::v4, Family::v6})

@@ -66,6 +66,22 @@ constexpr Rule counter[]{{NFTA_COUNTER_BYTES, Kind::u64},
 constexpr Rule forward[]{
     {NFTA_FWD_SREG_DEV, Kind::u32}, {NFTA_FWD_SREG_ADDR, Kind::u32}, {NFTA_FWD_NFPROTO, Kind::u32}};
 
+constexpr Rule limit[]{{NFTA_LIMIT_RATE, Kind::u64},  {NFTA_LIMIT_UNIT, Kind::u64},
+                       {NFTA_LIMIT_BURST, Kind::u32}, {NFTA_LIMIT_TYPE, Kind::u32},
+                       {NFTA_LIMIT_FLAGS, Kind::u32}, {NFTA_LIMIT_PAD, Kind::octets}};
+constexpr Rule expression_in_list[]{{NFTA_LIST_ELEM, Kind::expression}};
+constexpr Policy expressions_in_list{expression_in_list, NFTA_LIST_MAX};
+constexpr Rule dynset[]{{NFTA_DYNSET_SET_NAME, Kind::string},
+                        {NFTA_DYNSET_SET_ID, Kind::u32},
+                        {NFTA_DYNSET_OP, Kind::u32},
+                        {NFTA_DYNSET_SREG_KEY, Kind::u32},
+                        {NFTA_DYNSET_SREG_DATA, Kind::u32},
+                        {NFTA_DYNSET_TIMEOUT, Kind::u64},
+                        {NFTA_DYNSET_EXPR, Kind::expression},
+                        {NFTA_DYNSET_PAD, Kind::octets},
+                        {NFTA_DYNSET_FLAGS, Kind::u32},
+                        {NFTA_DYNSET_EXPRESSIONS, Kind::nest, &expressions_in_list}};
+
 /// The expressions of lbctl's rules.
 struct Expression {
   std::string_view name;
@@ -81,6 +97,8 @@ constexpr Expression expressions[]{
     {"immediate", {immediate, NFTA_IMMEDIATE_MAX}},
     {"counter", {counter, NFTA_COUNTER_MAX}},
     {"fwd", {forward, NFTA_FWD_MAX}},
+    {"limit", {limit, NFTA_LIMIT_MAX}},
+    {"dynset", {dynset, NFTA_DYNSET_MAX}},
 };
 
 constexpr Rule table[]{{NFTA_TABLE_NAME, Kind::string}, {NFTA_TABLE_FLAGS, Kind::u32},
@@ -136,11 +154,9 @@ constexpr Rule elements[]{{NFTA_SET_ELEM_LIST_TABLE, Kind::string},
                           {NFTA_SET_ELEM_LIST_ELEMENTS, Kind::list, &element_policy},
                           {NFTA_SET_ELEM_LIST_SET_ID, Kind::u32}};
 constexpr Policy no_policy{{}, 0};
-constexpr Rule expression_list[]{{NFTA_LIST_ELEM, Kind::expression}};
-constexpr Policy expression_list_policy{expression_list, NFTA_LIST_MAX};
 constexpr Rule rule[]{
     {NFTA_RULE_TABLE, Kind::string}, {NFTA_RULE_CHAIN, Kind::string},
-    {NFTA_RULE_HANDLE, Kind::u64},   {NFTA_RULE_EXPRESSIONS, Kind::nest, &expression_list_policy},
+    {NFTA_RULE_HANDLE, Kind::u64},   {NFTA_RULE_EXPRESSIONS, Kind::nest, &expressions_in_list},
     {NFTA_RULE_POSITION, Kind::u64}, {NFTA_RULE_USERDATA, Kind::octets},
     {NFTA_RULE_PAD, Kind::octets},   {NFTA_RULE_ID, Kind::u32}};
 

@@ -13,7 +13,7 @@ std::string step(const model::Action& action) {
   if (std::holds_alternative<model::RemoveForward>(action)) return "nft: remove the forward";
   if (const auto* set = std::get_if<model::SetSignal>(&action))
     return fmt::format("nft: set signal address {} -> {}", set->signal.text(),
-                       set->to.server.text());
+                       set->to.server ? set->to.server->text() : "nowhere");
   if (const auto* remove = std::get_if<model::RemoveSignal>(&action))
     return fmt::format("nft: remove signal address {}", remove->signal.text());
   if (std::holds_alternative<model::CreateMarks>(action)) return "nft: create the firewall marks";

@@ -33,7 +33,12 @@ SetHandle make_set(const SetShape& shape, std::uint16_t family) {
     nftnl_set_set_data(set.get(), NFTNL_SET_DESC_CONCAT, fields.data(), fields.size());
   }
   nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, model::nft_table_name);
-  nftnl_set_set_str(set.get(), NFTNL_SET_NAME, shape.name);
+  if (shape.timeout != 0) {
+    flags |= NFT_SET_EVAL | NFT_SET_TIMEOUT;
+    nftnl_set_set_u32(set.get(), NFTNL_SET_DESC_SIZE, shape.size);
+    nftnl_set_set_u64(set.get(), NFTNL_SET_TIMEOUT, shape.timeout);
+  }
+  nftnl_set_set_str(set.get(), NFTNL_SET_NAME, shape.name.c_str());
   nftnl_set_set_u32(set.get(), NFTNL_SET_FAMILY, family);
   nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_TYPE, shape.key_type);
   nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_LEN, shape.key_octets);
@@ -77,13 +82,14 @@ const SetShape* find_set(TableId id, const std::string& name) {
   return nullptr;
 }
 
-TableObjects make_table(TableId id) {
+TableObjects make_table(TableId id, std::vector<SetShape> shapes) {
   TableObjects made;
   made.table = owned<TableHandle>(nftnl_table_alloc());
   nftnl_table_set_str(made.table.get(), NFTNL_TABLE_NAME, model::nft_table_name);
   nftnl_table_set_u32(made.table.get(), NFTNL_TABLE_FAMILY, info(id).family);
-  for (const SetShape& shape : info(id).sets)
+  for (const SetShape& shape : shapes)
     made.sets.push_back(make_set(shape, info(id).family));
+  made.shapes = std::move(shapes);
   return made;
 }
 
@@ -110,7 +116,7 @@ RuleWriter add_rule(TableObjects& to, TableId id, const char* chain) {
 SetHandle make_element_carrier(const SetShape& set) {
   auto carrier = owned<SetHandle>(nftnl_set_alloc());
   nftnl_set_set_str(carrier.get(), NFTNL_SET_TABLE, model::nft_table_name);
-  nftnl_set_set_str(carrier.get(), NFTNL_SET_NAME, set.name);
+  nftnl_set_set_str(carrier.get(), NFTNL_SET_NAME, set.name.c_str());
   return carrier;
 }
 

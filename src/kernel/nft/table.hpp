@@ -36,18 +36,21 @@ constexpr std::uint32_t joined(std::uint32_t first, std::uint32_t second) {
 }
 
 struct SetShape {
-  const char* name;
+  std::string name;
   std::uint32_t key_type, key_octets;
   std::uint32_t data_type = 0, data_octets = 0;  ///< 0: not a map
   bool intervals = false;      ///< of an address and a port, each of which may be a range
   std::string_view note = {};  ///< nft's own, kept beside the set
+  /// With both the packets themselves fill it: at most so many, each for so many milliseconds.
+  std::uint32_t size = 0;
+  std::uint64_t timeout = 0;
 };
 
 enum class TableId : std::uint8_t { forward, marks };
 struct TableInfo {
-  const char* text;      ///< "table netdev lbctl"
-  std::uint16_t family;  ///< NFPROTO_*
-  std::span<const SetShape> sets;
+  const char* text;                ///< "table netdev lbctl"
+  std::uint16_t family;            ///< NFPROTO_*
+  std::span<const SetShape> sets;  ///< those whose elements change one by one
 };
 const TableInfo& info(TableId id);
 /// Null if the table has none of that name.
@@ -56,7 +59,8 @@ const SetShape* find_set(TableId id, const std::string& name);
 struct TableObjects {
   TableHandle table;
   std::vector<ChainHandle> chains;
-  std::vector<SetHandle> sets;
+  std::vector<SetShape> shapes;
+  std::vector<SetHandle> sets;    ///< of these shapes
   std::vector<RuleHandle> rules;  ///< in their order, the chain is in each
 };
 
@@ -66,8 +70,8 @@ Handle owned(T* object) {
   return Handle(object);
 }
 
-/// With its sets, without chains and rules.
-TableObjects make_table(TableId id);
+/// With these sets, without chains and rules.
+TableObjects make_table(TableId id, std::vector<SetShape> shapes);
 /// A base chain of type filter, policy accept.
 ChainHandle base_chain(const char* name, std::uint32_t hook, std::int32_t priority);
 RuleWriter add_rule(TableObjects& to, TableId id, const char* chain);

@@ -121,6 +121,10 @@ void TableText::add_set(const nftnl_set& set) {
       map ? nftnl_set_get_u32(&set, NFTNL_SET_DATA_TYPE) : 0,
       map ? nftnl_set_get_u32(&set, NFTNL_SET_DATA_LEN) : 0,
       nftnl_set_get_u32(&set, NFTNL_SET_FLAGS), nftnl_set_get_u64(&set, NFTNL_SET_TIMEOUT));
+  if ((nftnl_set_get_u32(&set, NFTNL_SET_FLAGS) & NFT_SET_EVAL) != 0) {
+    sets[name] += fmt::format(" size {}", nftnl_set_get_u32(&set, NFTNL_SET_DESC_SIZE));
+    filled_by_packets.insert(name);
+  }
   elements[name];
 }
 

@@ -21,6 +21,7 @@ struct TableText {
   std::map<std::string, std::vector<std::string>> rules;  ///< by chain, in order
   std::map<std::string, std::string> sets;                ///< by name: key, data, flags
   std::map<std::string, Elements> elements;               ///< by set
+  std::set<std::string> filled_by_packets;                ///< sets whose elements do not count
   friend bool operator==(const TableText&, const TableText&) = default;
 
   void set_head(std::uint32_t flags, std::uint32_t objects);

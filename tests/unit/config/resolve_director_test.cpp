@@ -243,3 +243,130 @@ checksum = true
   CHECK(server->state.addresses.size() == 1);
   CHECK(server->state.sysctls.at("net/mptcp/checksum_enabled") == "1");
 }
+
+TEST_CASE("resolve: joins via IPVS have a virtual service for each signal address and port") {
+  const std::string text = test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100"]
+ports = [443, 8443]
+protocols = ["mptcp"]
+servers = ["rs1"]
+[services.web.mptcp]
+via = "ipvs"
+)");
+  const std::vector<DrainIntent> drains{{.server = "rs1"}};
+  const auto got = resolve(test::config_of(text), "dir1", {}, drains);
+  REQUIRE(got);
+  VirtualService joins;
+  joins.scheduler = "rr";
+  joins.persistence_prefix = 32;
+  for (const Port port : {Port{443}, Port{8443}}) {
+    joins.destinations = {{{ip("192.0.2.11"), port}, {.weight = Weight{1}}}};
+    // A drained server still takes joins.
+    CHECK(got->state.ipvs.at({ip("192.0.2.111"), L4::tcp, port}) == joins);
+  }
+  CHECK(got->state.addresses.contains({"eth0", ip("192.0.2.111"), 32}));
+  CHECK(got->state.sysctls.at("net/ipv4/vs/sloppy_tcp") == "1");
+  REQUIRE(got->state.nft.forward);
+  CHECK(got->state.nft.forward->addresses.at({ip("192.0.2.111")}) ==
+        ForwardTarget{std::nullopt, true});
+  const auto open = director(text + "join_only = false\n");
+  CHECK_FALSE(open.state.nft.forward);
+}
+
+TEST_CASE("resolve: ports of the VIP via IPVS") {
+  const Desired got = director(test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100"]
+ports = [443]
+protocols = ["mptcp"]
+mptcp = { signal = "port", port_base = 44300, via = "ipvs" }
+)"));
+  CHECK(got.state.ipvs.size() == 3);
+  const VirtualService& joins = got.state.ipvs.at({ip("192.0.2.100"), L4::tcp, Port{44302}});
+  CHECK(joins.destinations.contains({ip("192.0.2.12"), Port{44302}}));
+  CHECK(got.state.addresses.size() == 1);
+}
+
+TEST_CASE("resolve: what the network routes is on the server alone") {
+  const std::string text = test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100"]
+ports = [443]
+protocols = ["mptcp"]
+mptcp = { via = "direct" }
+)");
+  const Desired got = director(text);
+  CHECK_FALSE(got.state.nft.forward);
+  CHECK(got.state.ipvs.size() == 1);
+  CHECK(got.state.addresses.size() == 1);
+  CHECK_FALSE(got.state.sysctls.contains("net/ipv4/vs/sloppy_tcp"));
+  const auto server = resolve(test::config_of(text), "rs1", {});
+  REQUIRE(server);
+  CHECK(server->state.mptcp.endpoints.contains({ip("192.0.2.111")}));
+}
+
+TEST_CASE("resolve: the guard of a service, on directors and on servers") {
+  const std::string text = test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100", "2001:db8::100"]
+ports = [443, 8443]
+protocols = ["mptcp"]
+servers = ["rs1"]
+[services.web.guard]
+syn_rate = "200/second"
+syn_burst = 400
+join_rate = "10/minute"
+mptcp_only = true
+sources = { ipv4 = 24 }
+[services.plain]
+vip = ["192.0.2.101"]
+ports = [80]
+protocols = ["tcp"]
+guard = { syn_rate = "7/hour" }
+)");
+  const auto at = [](const char* address, std::uint16_t port) {
+    return EndpointKey{ip(address), Port{port}};
+  };
+  const Desired got = director(text);
+  REQUIRE(got.state.nft.forward);
+  const SignalForward& table = *got.state.nft.forward;
+  CHECK(table.mptcp_only == std::set<EndpointKey>{at("192.0.2.100", 443), at("192.0.2.100", 8443),
+                                                  at("2001:db8::100", 443),
+                                                  at("2001:db8::100", 8443)});
+  const Rate syn{200, RateUnit::second, 400}, join{10, RateUnit::minute, 10};
+  CHECK(table.limits ==
+        std::map<std::string, SourceLimit>{
+            {"syn4_web", {syn, 24, {at("192.0.2.100", 443), at("192.0.2.100", 8443)}}},
+            {"syn6_web", {syn, 64, {at("2001:db8::100", 443), at("2001:db8::100", 8443)}}},
+            {"join4_web", {join, 24, {at("192.0.2.111", 443), at("192.0.2.111", 8443)}}},
+            {"join6_web", {join, 64, {at("2001:db8::111", 443), at("2001:db8::111", 8443)}}},
+            {"syn4_plain", {{7, RateUnit::hour, 7}, 32, {at("192.0.2.101", 80)}}}});
+  const auto server = resolve(test::config_of(text), "rs1", {});
+  REQUIRE(server);
+  REQUIRE(server->state.nft.forward);
+  CHECK(*server->state.nft.forward == SignalForward{{"eth1"},
+                                                    "",
+                                                    {{{ip("192.0.2.111")}, {std::nullopt, true}},
+                                                     {{ip("2001:db8::111")}, {std::nullopt, true}}},
+                                                    {},
+                                                    {}});
+}
+
+TEST_CASE("resolve: where the network brings joins, the servers limit them") {
+  const std::string text = test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100"]
+ports = [443]
+protocols = ["mptcp"]
+mptcp = { via = "direct", join_only = false }
+guard = { join_rate = "10/second", join_burst = 20 }
+)");
+  CHECK_FALSE(director(text).state.nft.forward);
+  const auto server = resolve(test::config_of(text), "rs2", {});
+  REQUIRE(server);
+  REQUIRE(server->state.nft.forward);
+  CHECK(server->state.nft.forward->addresses.empty());
+  CHECK(server->state.nft.forward->limits.at("join4_web") ==
+        SourceLimit{{10, RateUnit::second, 20}, 32, {{ip("192.0.2.112"), Port{443}}}});
+}

@@ -107,6 +107,7 @@ bool refused(const KeySpec& spec, const std::string& value, std::string_view say
 std::string in_shape(const KeySpec& spec, std::int64_t value) {
   const std::string number = std::to_string(value);
   if (spec.shape == Shape::duration) return '"' + number + "s\"";
+  if (spec.shape == Shape::rate) return '"' + number + "/second\"";
   return spec.shape == Shape::wholes || spec.shape == Shape::ports ? '[' + number + ']' : number;
 }
 

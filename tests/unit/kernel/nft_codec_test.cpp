@@ -64,7 +64,7 @@ void number_as_kernel(nlmsghdr& message) {
 }
 
 kernel::nft::TableText made(const model::SignalForward& forward) {
-  return kernel::nft::make_text(kernel::nft::make_forward_table(forward.client_devices, eth0_index),
+  return kernel::nft::make_text(kernel::nft::make_forward_table(forward, eth0_index),
                                 kernel::nft::forward_elements(forward));
 }
 

@@ -133,12 +133,20 @@ TEST_CASE("commands: MPTCP endpoints go by their id, limits are set together") {
                 AddEndpoint{{ip("192.0.2.6"), {}},
                             {.subflow = true, .backup = true, .fullmesh = true}},
                 RemoveEndpoint{{ip("192.0.2.111"), {}}, {.signal = true, .id = 3}},
+                SetEndpoint{{ip("192.0.2.112"), {}},
+                            {.signal = true, .id = 4},
+                            {.signal = true, .backup = true}},
+                SetEndpoint{{ip("192.0.2.112"), {}},
+                            {.signal = true, .backup = true, .id = 4},
+                            {.signal = true}},
                 SetMptcpLimits{{2, 0}, {8, 4}}}) ==
         "ip mptcp endpoint add 192.0.2.111 signal\n"
         "ip mptcp endpoint add 2001:db8::100 dev eth0 port 44301 signal\n"
         "ip mptcp endpoint add 192.0.2.5\n"
         "ip mptcp endpoint add 192.0.2.6 subflow backup fullmesh\n"
         "ip mptcp endpoint delete id 3\n"
+        "ip mptcp endpoint change id 4 backup\n"
+        "ip mptcp endpoint change id 4 nobackup\n"
         "ip mptcp limits set subflows 8 add_addr_accepted 4\n");
 }
 

@@ -1,0 +1,48 @@
+// The guard of a service.
+#include "decode_parts.hpp"
+
+namespace lbctl::config {
+namespace {
+
+DraftRate decode_limit(const Node& table, std::string_view rate_key, std::string_view burst_key,
+                       Report& report) {
+  DraftRate out;
+  if (const Member* found = member(table, rate_key, Kind::text)) {
+    if (const auto rate = decode_rate(found->value, rate_range, report))
+      out.rate = {*rate, found->value.at};
+    else
+      out.whole = false;
+  }
+  if (const Member* found = member(table, burst_key, Kind::integer)) {
+    if (const auto burst = decode_number(found->value, burst_key, rate_range, report))
+      out.burst = {static_cast<std::uint32_t>(*burst), found->value.at};
+    else
+      out.whole = false;
+  }
+  return out;
+}
+
+void decode_prefix(const Node& table, std::string_view key, Range range, std::uint8_t& out,
+                   Report& report) {
+  if (const Member* found = member(table, key, Kind::integer))
+    out = static_cast<std::uint8_t>(decode_number(found->value, key, range, report).value_or(out));
+}
+
+}  // namespace
+
+void decode_guard(const Member& entry, DraftService& out, Report& report) {
+  const Node& table = entry.value;
+  DraftGuard& guard = out.guard;
+  guard.at = entry.key_at;
+  guard.syn = decode_limit(table, "syn_rate", "syn_burst", report);
+  guard.join = decode_limit(table, "join_rate", "join_burst", report);
+  if (const Member* found = member(table, "mptcp_only", Kind::boolean))
+    guard.mptcp_only = {found->value.boolean, found->value.at};
+  if (const Member* found = member(table, "sources", Kind::table)) {
+    guard.sources = found->key_at;
+    decode_prefix(found->value, "ipv4", netmask_v4_range, guard.prefix_v4, report);
+    decode_prefix(found->value, "ipv6", netmask_v6_range, guard.prefix_v6, report);
+  }
+}
+
+}  // namespace lbctl::config
