@@ -88,14 +88,6 @@ void decode_servers(const Names& servers, const Node& table, DraftService& out, 
       out.servers.whole && (found->value.is(Kind::list) || found->value.is(Kind::table));
 }
 
-/// A key with one right value so far.
-void only_word(const Node& table, std::string_view key, std::string_view right, Report& report) {
-  const Member* found = member(table, key, Kind::text);
-  if (!found || found->value.text == right) return;
-  report.error(found->value.at, fmt::format("unknown {} \"{}\"", key, found->value.text),
-               fmt::format("write \"{}\"", right));
-}
-
 void decode_mptcp(const Member& entry, DraftService& out, Report& report) {
   const Node& table = entry.value;
   out.mptcp = entry.key_at;

@@ -85,12 +85,13 @@ void SignalUse::by_port(const DraftService& service) {
   for (const auto& use : service.servers.items) {
     const DraftServer& server = *servers_.at(use.value.name);
     if (!server.id) continue;
-    const auto most = static_cast<std::uint64_t>(port_range.most - service.port_base->value);
+    const model::ServerId most{
+        .low = static_cast<std::uint64_t>(port_range.most - service.port_base->value)};
     if (server.id->value > most) {
       report_.error(
           service.port_base->at,
           fmt::format("port_base {} and id {} of server {} are above {}", service.port_base->value,
-                      server.id->value, server.name, port_range.most),
+                      server.id->value.text(), server.name, port_range.most),
           "choose a lower port_base or a lower id");
       continue;
     }
@@ -101,7 +102,7 @@ void SignalUse::by_port(const DraftService& service) {
 
 void SignalUse::claim_port(const DraftService& service, const DraftServer& server,
                            const model::IpAddress& vip) {
-  const Port port{static_cast<std::uint16_t>(service.port_base->value + server.id->value)};
+  const Port port{static_cast<std::uint16_t>(service.port_base->value + server.id->value.low)};
   const auto [owner, is_new] =
       ports_.emplace(model::EndpointKey{vip, port}, PortOwner{&service, &server});
   if (is_new) return;
