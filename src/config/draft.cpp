@@ -117,6 +117,8 @@ Service to_service(const DraftService& draft, const Source& source) {
     out.servers.emplace(use.value.name, to_use(draft, use.value));
   }
   out.mptcp.join_only = draft.join_only.value;
+  out.quic.initial = draft.initial;
+  out.quic.unknown = draft.unknown;
   for (const auto& cid : draft.cids.items)
     out.quic.cids.push_back({cid.value.scheme, cid.value.key_file});
   if (draft.check) out.check = draft.check->value;

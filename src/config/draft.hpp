@@ -101,6 +101,8 @@ struct DraftService {
   std::optional<Span> quic;
   Spanned<bool> join_only{true, {}};
   DraftList<DraftCid> cids;
+  Initial initial = Initial::steer;
+  Unknown unknown = Unknown::pass;
 
   std::optional<Spanned<HealthCheck>> check;
   std::optional<Spanned<Quorum>> quorum;
