@@ -191,10 +191,10 @@ QS_FUNCTION int qs_read_block(const struct qs_slot *slot, const struct qs_cid *c
 	}
 	shift = slot->id_shr; /* 128 - the id's bits: 8..120 */
 	if (shift >= 64) {
-		id->low = block.high >> (shift - 64 & 63);
+		id->low = block.high >> ((shift - 64) & 63);
 		id->high = 0;
 	} else {
-		id->low = block.high << (64 - shift & 63) | block.low >> (shift & 63);
+		id->low = block.high << ((64 - shift) & 63) | block.low >> (shift & 63);
 		id->high = block.high >> (shift & 63);
 	}
 	return 1;

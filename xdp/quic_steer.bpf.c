@@ -22,13 +22,12 @@
 #include "cid_decode.h"
 #include "quic_steer.h"
 #include "tables.bpf.h"
+#include "parse.bpf.h"
 
 /* Which lbctl this is, filled in before the program is loaded: the digest of
  * this object, so that a later lbctl can tell whether it has to replace it.
  */
 const volatile char build_digest[QS_DIGEST_LEN + 1] = "";
-
-#define IP_MORE_OR_OFFSET 0x3fff /* MF and the fragment offset */
 
 /* Octets that must follow the UDP header before anything is decoded.
  *
@@ -46,73 +45,6 @@ const volatile char build_digest[QS_DIGEST_LEN + 1] = "";
 #define SHORT_CID 1
 #define LONG_CID  6
 #define CID_LEN	  5
-
-struct packet {
-	struct ethhdr *eth;
-	void *ip;     /* the IP header, */
-	__u32 family; /* of this family (the verifier follows a number through
-		       * branches, not whether a packet pointer is NULL) */
-	__u8 *quic;   /* what follows the UDP header */
-	void *end;
-};
-
-/* Find the UDP header and the VIP's key of an IPv4 packet.
- *
- * Returns NULL if it is not a whole, unfragmented UDP packet. The options have
- * a variable length, so the UDP header is checked apart from the IP header.
- */
-static __always_inline struct udphdr *parse_ipv4(struct packet *pkt, struct qs_vip *key)
-{
-	struct iphdr *ip = (void *)(pkt->eth + 1);
-	struct udphdr *udp;
-
-	if ((void *)(ip + 1) > pkt->end)
-		return NULL;
-	if (ip->protocol != IPPROTO_UDP || ip->version != 4 || ip->ihl < 5)
-		return NULL;
-	if (ip->frag_off & bpf_htons(IP_MORE_OR_OFFSET))
-		return NULL;
-	udp = (void *)ip + ip->ihl * 4;
-	if ((void *)(udp + 1) > pkt->end)
-		return NULL;
-	pkt->ip = ip;
-	pkt->family = QS_V4;
-	key->addr[0] = 0;
-	key->addr[1] = ip->daddr;
-	key->port_family = QS_PORT_FAMILY(udp->dest, QS_V4);
-	return udp;
-}
-
-/* The same for IPv6. Packets with extension headers are passed, fragments among
- * them: a QUIC client has no use for the others.
- */
-static __always_inline struct udphdr *parse_ipv6(struct packet *pkt, struct qs_vip *key)
-{
-	struct ipv6hdr *ip = (void *)(pkt->eth + 1);
-	struct udphdr *udp = (void *)(ip + 1);
-
-	if ((void *)(udp + 1) > pkt->end)
-		return NULL;
-	if (ip->nexthdr != IPPROTO_UDP || ip->version != 6)
-		return NULL;
-	pkt->ip = ip;
-	pkt->family = QS_V6;
-	key->addr[0] = *(__u64 *)&ip->daddr.s6_addr32[0];
-	key->addr[1] = *(__u64 *)&ip->daddr.s6_addr32[2];
-	key->port_family = QS_PORT_FAMILY(udp->dest, QS_V6);
-	return udp;
-}
-
-static __always_inline struct udphdr *parse(struct packet *pkt, struct qs_vip *key)
-{
-	if ((void *)(pkt->eth + 1) > pkt->end)
-		return NULL;
-	if (pkt->eth->h_proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4(pkt, key);
-	if (pkt->eth->h_proto == bpf_htons(ETH_P_IPV6))
-		return parse_ipv6(pkt, key);
-	return NULL;
-}
 
 static __always_inline __u64 mac_word(const __u8 *mac)
 {
@@ -152,14 +84,67 @@ static __always_inline enum qs_outcome send_to(struct packet *pkt, __u64 mac)
 	return QS_STEERED;
 }
 
-/* The decision table for a UDP packet to a steered VIP:port. */
+struct found_cid {
+	__u8 *octets;
+	__u32 length; /* octets that are known to be it */
+};
+
+/* What an ICMP error quotes is a packet of ours: the connection ID that names
+ * us, or the peer that sent it, is the source's. Short headers have none.
+ */
+static __always_inline enum qs_outcome find_quoted(const struct packet *pkt,
+						   struct found_cid *cid)
+{
+	__u8 *quic = pkt->quic;
+	__u32 dcid_len;
+
+	if ((void *)(quic + LONG_CID) > pkt->end)
+		return QS_TOO_SHORT;
+	if (!(quic[0] & 0x80))
+		return QS_UNROUTABLE;
+	dcid_len = quic[CID_LEN];
+	if (dcid_len > QS_MAX_CID_LEN)
+		return QS_UNROUTABLE;
+	quic += LONG_CID + dcid_len;
+	if ((void *)(quic + 1 + QS_MAX_CID_LEN) > pkt->end)
+		return QS_TOO_SHORT;
+	cid->octets = quic + 1;
+	cid->length = quic[0];
+	return QS_STEERED;
+}
+
+static __always_inline enum qs_outcome find_cid(const struct packet *pkt,
+						const struct qs_service *service,
+						struct found_cid *cid)
+{
+	__u8 *quic = pkt->quic;
+
+	if (pkt->quoted)
+		return find_quoted(pkt, cid);
+	if ((void *)(quic + SHORT_CID + QS_MAX_CID_LEN) > pkt->end)
+		return QS_TOO_SHORT;
+	cid->octets = quic + SHORT_CID;
+	cid->length = QS_MAX_CID_LEN;
+	if (!(quic[0] & 0x80))
+		return QS_STEERED;
+	if (service->flags & QS_KEEP_LONG)
+		return QS_LONG_HEADER;
+	if ((void *)(quic + LONG_CID + QS_MAX_CID_LEN) > pkt->end)
+		return QS_TOO_SHORT;
+	cid->octets = quic + LONG_CID;
+	cid->length = quic[CID_LEN];
+	return QS_STEERED;
+}
+
+/* The decision table for a UDP packet to a steered VIP:port, or an ICMP error
+ * about one from there.
+ */
 static __always_inline enum qs_outcome steer(struct packet *pkt,
 					     const struct qs_service *service)
 {
-	__u8 *quic = pkt->quic;
-	__u32 cid_len = QS_MAX_CID_LEN;
-	__u8 *cid = quic + SHORT_CID;
 	const struct qs_slot *slot;
+	enum qs_outcome outcome;
+	struct found_cid cid;
 	struct qs_id id;
 	__u64 target;
 
@@ -167,16 +152,11 @@ static __always_inline enum qs_outcome steer(struct packet *pkt,
 		return QS_OTHER_STATION;
 	if (is_peer(mac_word(pkt->eth->h_source)))
 		return QS_FROM_PEER;
-	if ((void *)(quic + SHORT_CID + QS_MAX_CID_LEN) > pkt->end)
-		return QS_TOO_SHORT;
-	if (quic[0] & 0x80) {
-		if ((void *)(quic + LONG_CID + QS_MAX_CID_LEN) > pkt->end)
-			return QS_TOO_SHORT;
-		cid = quic + LONG_CID;
-		cid_len = quic[CID_LEN];
-	}
-	slot = qs_find_slot(service, cid, cid_len);
-	if (!slot || !qs_read_id(slot, cid, pkt->end, &id))
+	outcome = find_cid(pkt, service, &cid);
+	if (outcome != QS_STEERED)
+		return outcome;
+	slot = qs_find_slot(service, cid.octets, cid.length);
+	if (!slot || !qs_read_id(slot, cid.octets, pkt->end, &id))
 		return QS_UNROUTABLE;
 	target = find_target(id, slot->space);
 	switch ((target & QS_KIND) >> QS_KIND_SHIFT) {
@@ -214,7 +194,10 @@ int quic_steer(struct xdp_md *ctx)
 	count(outcome);
 	if (outcome == QS_STEERED)
 		return XDP_TX;
-	return outcome == QS_TTL_EXPIRED ? XDP_DROP : XDP_PASS;
+	if (outcome == QS_TTL_EXPIRED ||
+	    (outcome == QS_UNKNOWN_ID && (service->flags & QS_DROP_UNKNOWN)))
+		return XDP_DROP;
+	return XDP_PASS;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -17,7 +17,7 @@
 #include <linux/types.h>
 
 /* Raise this when the meaning of a table changes without its size. */
-#define QS_LAYOUT 2
+#define QS_LAYOUT 3
 
 /* Characters of the digest that tells builds of the program apart. */
 #define QS_DIGEST_LEN 16
@@ -95,10 +95,13 @@ struct qs_slot {
 
 struct qs_service {
 	__u32 nr_slots;
-	__u32 flags; /* none yet */
+	__u32 flags; /* QS_KEEP_LONG, QS_DROP_UNKNOWN */
 	__u64 unused; /* so that the first slot's head is in the first cache line */
 	struct qs_slot slot[QS_MAX_SLOTS]; /* the first that matches decides */
 };
+
+#define QS_KEEP_LONG	1u /* long headers are left to the local stack */
+#define QS_DROP_UNKNOWN 2u /* ids that no server has are dropped, not passed */
 
 /* A server id: up to 120 bits, host order. */
 struct qs_id {
@@ -157,8 +160,8 @@ struct qs_settings {
 	__u64 self[QS_MAX_DEVICES];
 };
 
-/* What became of a packet for a steered VIP:port. Packets that are not UDP to
- * one (and all fragments) are passed uncounted.
+/* What became of a packet for a steered VIP:port, or of an ICMP error about one
+ * from there. All others (and all fragments) are passed uncounted.
  */
 enum qs_outcome {
 	QS_STEERED,	  /* sent to a peer */
@@ -167,7 +170,8 @@ enum qs_outcome {
 	QS_OTHER_STATION, /* passed: the frame is not for this device */
 	QS_TOO_SHORT,	  /* passed: no room for a connection ID */
 	QS_UNROUTABLE,	  /* passed: no slot matches the connection ID */
-	QS_UNKNOWN_ID,	  /* passed: no server has this id */
+	QS_LONG_HEADER,	  /* passed: the service keeps those */
+	QS_UNKNOWN_ID,	  /* passed, or dropped: no server has this id */
 	QS_UNRESOLVED,	  /* passed: the peer's MAC address is not known */
 	QS_TTL_EXPIRED,	  /* dropped: TTL or hop limit used up */
 	QS_NR_OUTCOMES,

@@ -42,7 +42,23 @@ constexpr Box make_inverse(const Box& box) {
   return out;
 }
 
+/// Every octet times `factor`.
+constexpr Box make_multiples(std::uint8_t factor) {
+  Box out{};
+  for (unsigned x = 0; x < out.size(); ++x)
+    out[x] = product(static_cast<std::uint8_t>(x), factor);
+  return out;
+}
+
+constexpr std::array<Box, 16> make_all_multiples() {
+  std::array<Box, 16> out{};
+  for (std::uint8_t factor = 0; factor < out.size(); ++factor)
+    out[factor] = make_multiples(factor);
+  return out;
+}
+
 constinit const Box box = make_box();
+constinit const std::array<Box, 16> multiples = make_all_multiples();  ///< by factor
 constinit const Box inverse_box = make_inverse(make_box());
 
 constexpr std::uint8_t octet(std::uint32_t word, unsigned place) {
@@ -80,7 +96,7 @@ State mix_columns(const State& state, const std::array<std::uint8_t, 4>& row) {
   for (unsigned i = 0; i < state.size(); ++i)
     for (unsigned j = 0; j < 4; ++j)
       out[i] = static_cast<std::uint8_t>(out[i] ^
-                                         product(state[i / 4 * 4 + j], row[(4 + j - i % 4) % 4]));
+                                         multiples[row[(4 + j - i % 4) % 4]][state[i / 4 * 4 + j]]);
   return out;
 }
 

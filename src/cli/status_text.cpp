@@ -57,11 +57,11 @@ void marks(std::string& out, const NftState& nft) {
 
 /// Each figure with its name in JSON.
 std::vector<std::pair<const char*, std::uint64_t>> figures(const kernel::XdpCounters& c) {
-  return {{"steered", c.steered},        {"local", c.local},
-          {"from_peer", c.from_peer},    {"other_station", c.other_station},
-          {"too_short", c.too_short},    {"unroutable", c.unroutable},
-          {"unknown_id", c.unknown_id},  {"unresolved", c.unresolved},
-          {"ttl_expired", c.ttl_expired}};
+  return {{"steered", c.steered},         {"local", c.local},
+          {"from_peer", c.from_peer},     {"other_station", c.other_station},
+          {"too_short", c.too_short},     {"unroutable", c.unroutable},
+          {"long_header", c.long_header}, {"unknown_id", c.unknown_id},
+          {"unresolved", c.unresolved},   {"ttl_expired", c.ttl_expired}};
 }
 
 void steering(std::string& out, const XdpState& xdp,
@@ -69,8 +69,8 @@ void steering(std::string& out, const XdpState& xdp,
   Section section(out, "QUIC steering");
   for (const auto& [device, attachment] : xdp.attachments)
     section.line(fmt::format("dev {}  {}", device, plan::describe(attachment)));
-  for (const auto& [key, schemes] : xdp.services)
-    section.line(fmt::format("{}  {}", key.text(), plan::describe(schemes)));
+  for (const auto& [key, service] : xdp.services)
+    section.line(fmt::format("{}  {}", key.text(), plan::describe(service)));
   for (const auto& [id, target] : xdp.servers)
     section.line(fmt::format("server id {}  {}", id.text(), plan::describe(target)), 2);
   if (!counters) return;
@@ -293,12 +293,15 @@ Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpCounters>
     out["attachments"].push_back(
         {{"interface", device}, {"mode", name(attachment.mode)}, {"program", attachment.program}});
   out["services"] = Json::array();
-  for (const auto& [key, schemes] : xdp.services) {
+  for (const auto& [key, service] : xdp.services) {
     Json cids = Json::array();
-    for (const CidScheme& scheme : schemes)
+    for (const CidScheme& scheme : service.cids)
       cids.push_back(cid_json(scheme));
-    out["services"].push_back(
-        {{"address", key.address.text()}, {"port", number(key.port)}, {"cid", std::move(cids)}});
+    out["services"].push_back({{"address", key.address.text()},
+                               {"port", number(key.port)},
+                               {"cid", std::move(cids)},
+                               {"initial", service.keep_long ? "local" : "steer"},
+                               {"unknown", service.drop_unknown ? "drop" : "pass"}});
   }
   out["servers"] = Json::array();
   for (const auto& [id, target] : xdp.servers) {

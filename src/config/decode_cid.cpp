@@ -5,6 +5,15 @@
 #include "decode_parts.hpp"
 
 namespace lbctl::config {
+
+std::string_view name(Initial initial) {
+  return initial == Initial::local ? "local" : "steer";
+}
+
+std::string_view name(Unknown unknown) {
+  return unknown == Unknown::drop ? "drop" : "pass";
+}
+
 namespace {
 
 using model::CidFormat;

@@ -117,6 +117,16 @@ void decode_mptcp(const Member& entry, DraftService& out, Report& report) {
   }
 }
 
+/// What QUIC steering does otherwise than usual.
+void decode_exceptions(const Node& quic, DraftService& out, Report& report) {
+  if (const Member* found = member(quic, "initial", Kind::text))
+    out.initial = one_of(found->value, "initial", {Initial::steer, Initial::local}, report)
+                      .value_or(out.initial);
+  if (const Member* found = member(quic, "unknown", Kind::text))
+    out.unknown = one_of(found->value, "unknown", {Unknown::pass, Unknown::drop}, report)
+                      .value_or(out.unknown);
+}
+
 }  // namespace
 
 DraftService decode_service(const Names& servers, const Member& entry, Report& report) {
@@ -155,6 +165,7 @@ DraftService decode_service(const Names& servers, const Member& entry, Report& r
   if (const Member* found = member(table, "quic", Kind::table)) {
     out.quic = found->key_at;
     out.cids = decode_cids(found->value, out.vips, report);
+    decode_exceptions(found->value, out, report);
   }
   out.check = decode_check(table, report);
   out.quorum = decode_quorum(table, report);

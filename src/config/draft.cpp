@@ -133,6 +133,8 @@ Service to_service(const DraftService& draft, const Source& source) {
   out.mptcp.signal = draft.signal.value;
   out.mptcp.via = draft.via.value;
   if (draft.port_base) out.mptcp.port_base = draft.port_base->value;
+  out.quic.initial = draft.initial;
+  out.quic.unknown = draft.unknown;
   for (const auto& cid : draft.cids.items)
     out.quic.cids.push_back({cid.value.scheme, cid.value.key_file});
   if (draft.check) out.check = draft.check->value;

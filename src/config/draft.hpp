@@ -120,6 +120,8 @@ struct DraftService {
   std::optional<Spanned<std::uint16_t>> port_base;
   bool signal_known = true;  ///< none of the three was wrong by itself
   DraftList<DraftCid> cids;
+  Initial initial = Initial::steer;
+  Unknown unknown = Unknown::pass;
 
   DraftGuard guard;
 

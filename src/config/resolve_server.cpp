@@ -86,12 +86,14 @@ void add_target(Desired& out, const model::ServerId& id, const Server& self, con
   }
 }
 
-model::CidSchemes schemes_of(const Service& service, const model::NodeFacts& facts) {
-  model::CidSchemes out;
+model::SteeredService steered(const Service& service, const model::NodeFacts& facts) {
+  model::SteeredService out;
+  out.keep_long = service.quic.initial == Initial::local;
+  out.drop_unknown = service.quic.unknown == Unknown::drop;
   for (const QuicCid& cid : service.quic.cids) {
-    out.push_back(cid.scheme);
+    out.cids.push_back(cid.scheme);
     if (const auto key = facts.cid_keys.find(cid.key_file); key != facts.cid_keys.end())
-      out.back().key = key->second;
+      out.cids.back().key = key->second;
   }
   return out;
 }
@@ -100,14 +102,14 @@ void add_steering(Desired& out, const Config& config, const Server& self, const 
                   const model::NodeFacts& facts) {
   model::XdpState& xdp = out.state.xdp;
   xdp.attachments[self.interface] = {model::XdpMode::automatic, facts.xdp_program};
-  const model::CidSchemes schemes = schemes_of(service, facts);
+  const model::SteeredService how = steered(service, facts);
   for (const model::IpAddress& vip : service.vips) {
     for (const model::Port port : service.ports)
-      xdp.services[{vip, port}] = schemes;
+      xdp.services[{vip, port}] = how;
   }
   for (const auto& [name, use] : service.servers) {
     const Server& target = config.servers.at(name);
-    for (const model::CidScheme& scheme : schemes)
+    for (const model::CidScheme& scheme : how.cids)
       if (const auto id = steering_id(scheme, target)) add_target(out, *id, self, target, facts);
   }
 }

@@ -244,15 +244,15 @@ void diff_mptcp(const MptcpState& want, const MptcpState& have,
 void diff_xdp(const XdpState& want, const XdpState& have, Reason removal, Operations& out) {
   walk(
       want.services, have.services,
-      [&](const SteeredKey& key, const CidSchemes& to) {
+      [&](const SteeredKey& key, const SteeredService& to) {
         out.push_back(
             {Phase::fill_steering, SetSteeredService{key, {}, to}, Reason::not_in_kernel});
       },
-      [&](const SteeredKey& key, const CidSchemes& to, const CidSchemes& from) {
+      [&](const SteeredKey& key, const SteeredService& to, const SteeredService& from) {
         if (to != from)
           out.push_back({Phase::fill_steering, SetSteeredService{key, from, to}, Reason::differs});
       },
-      [&](const SteeredKey& key, const CidSchemes&) {
+      [&](const SteeredKey& key, const SteeredService&) {
         out.push_back({Phase::empty_steering, RemoveSteeredService{key}, removal});
       });
   walk(

@@ -61,10 +61,12 @@ std::string describe(const CidScheme& s) {
   return out;
 }
 
-std::string describe(const CidSchemes& schemes) {
+std::string describe(const SteeredService& service) {
   std::vector<std::string> out;
-  for (const CidScheme& scheme : schemes)
+  for (const CidScheme& scheme : service.cids)
     out.push_back(describe(scheme));
+  if (service.keep_long) out.emplace_back("long headers kept");
+  if (service.drop_unknown) out.emplace_back("unknown ids dropped");
   return fmt::format("{}", fmt::join(out, "; "));
 }
 

@@ -212,9 +212,9 @@ TEST_CASE("full tables of random keys read back the same, and empty again") {
     const auto address = *IpAddress::from_octets({octets.data(), random() % 2 == 0 ? 4u : 16u});
     state.services.insert_or_assign(
         SteeredKey{address, Port{static_cast<std::uint16_t>(random())}},
-        CidSchemes{CidScheme{.config = static_cast<std::uint8_t>(random() % 7),
-                             .id_length = static_cast<std::uint8_t>(1 + random() % 8),
-                             .nonce_length = static_cast<std::uint8_t>(4 + random() % 8)}});
+        SteeredService{{CidScheme{.config = static_cast<std::uint8_t>(random() % 7),
+                                  .id_length = static_cast<std::uint8_t>(1 + random() % 8),
+                                  .nonce_length = static_cast<std::uint8_t>(4 + random() % 8)}}});
   }
   for (const auto& [key, schemes] : state.services)
     fill.push_back(SetSteeredService{key, {}, schemes});
@@ -223,8 +223,9 @@ TEST_CASE("full tables of random keys read back the same, and empty again") {
   carry_out(*node.backend, fill);
   CHECK(observe(*node.backend) == state);
 
-  const auto full = execute(
-      *node.backend, {SetSteeredService{SteeredKey{ip("192.0.2.1"), Port{1}}, {}, {CidScheme{}}}});
+  const auto full =
+      execute(*node.backend,
+              {SetSteeredService{SteeredKey{ip("192.0.2.1"), Port{1}}, {}, {{CidScheme{}}}}});
   REQUIRE(full.error);
   CHECK(full.error->text() ==
         "XDP: 192.0.2.1:1: the XDP table of steered services is full: it holds 256");

@@ -32,17 +32,17 @@ TEST_CASE("every scheme survives the way there and back, its key with it") {
   CHECK(all.size() == 6 + 2 * (15 * 16 / 2) + (20 + 19 + 18 + 17 + 16 + 15 + 14 + 13));
   for (const model::CidScheme& scheme : all) {
     CAPTURE(name(scheme.format));
-    const auto value = encode(model::CidSchemes{scheme});
+    const auto value = encode({{scheme}});
     REQUIRE(value);
     const auto back = decode(*value);
     REQUIRE(back);
-    CHECK(*back == model::CidSchemes{scheme});
+    CHECK(*back == model::SteeredService{{scheme}});
   }
-  const model::CidSchemes several = {tests::encrypted(0, 3, 4), tests::quic_lb(1, 2, 6),
-                                     tests::katran(2)};
+  const model::SteeredService several = {
+      {tests::encrypted(0, 3, 4), tests::quic_lb(1, 2, 6), tests::katran(2)}, true, false};
   CHECK(*decode(*encode(several)) == several);
-  model::CidSchemes other_key = several;
-  other_key[0].key = tests::key_of(tests::Bytes(16, 1));
+  model::SteeredService other_key = several;
+  other_key.cids[0].key = tests::key_of(tests::Bytes(16, 1));
   CHECK_FALSE(*decode(*encode(other_key)) == several);
 }
 
@@ -54,14 +54,14 @@ TEST_CASE("schemes outside the limits are refused") {
         tests::quic_lb(0, 2, 3), tests::quic_lb(0, 2, 18), tests::quic_lb(0, 8, 12), no_key,
         tests::katran(0), tests::katran(4), tests::dpvs(2), tests::dpvs(5), tests::raw(0, 9, 9),
         tests::raw(0, 0, 8), tests::raw(4, 4, 7), tests::raw(17, 4, 21)})
-    CHECK_FALSE(encode(model::CidSchemes{scheme}));
-  CHECK_FALSE(encode(model::CidSchemes{}));
-  CHECK(encode(model::CidSchemes(QS_MAX_SLOTS, tests::msquic())));
-  CHECK_FALSE(encode(model::CidSchemes(QS_MAX_SLOTS + 1, tests::msquic())));
+    CHECK_FALSE(encode({{scheme}}));
+  CHECK_FALSE(encode(model::SteeredService{}));
+  CHECK(encode({model::CidSchemes(QS_MAX_SLOTS, tests::msquic())}));
+  CHECK_FALSE(encode({model::CidSchemes(QS_MAX_SLOTS + 1, tests::msquic())}));
 }
 
 TEST_CASE("a row that another version wrote is a conflict, not a guess") {
-  const auto good = *encode(model::CidSchemes{tests::encrypted(2, 3, 4)});
+  const auto good = *encode({{tests::encrypted(2, 3, 4)}});
   const auto refused = [&](auto&& change) {
     qs_service row = good;
     change(row);
@@ -72,7 +72,7 @@ TEST_CASE("a row that another version wrote is a conflict, not a guess") {
   CHECK(refused([](qs_service& row) { row = {}; }));
   CHECK(refused([](qs_service& row) { row.nr_slots = 2; }));
   CHECK(refused([](qs_service& row) { row.nr_slots = QS_MAX_SLOTS + 1; }));
-  CHECK(refused([](qs_service& row) { row.flags = 1; }));
+  CHECK(refused([](qs_service& row) { row.flags = 4; }));
   CHECK(refused([](qs_service& row) { row.slot[0].reading = QS_AES_SINGLE; }));
   CHECK(refused([](qs_service& row) { row.slot[0].passes = 4; }));
   CHECK(refused([](qs_service& row) { row.slot[0].id_octet = 3; }));

@@ -16,7 +16,6 @@ namespace lbctl::tests {
 using model::Action;
 using model::AttachXdp;
 using model::CidScheme;
-using model::CidSchemes;
 using model::DetachXdp;
 using model::IpAddress;
 using model::MacAddress;
@@ -27,6 +26,7 @@ using model::ServerId;
 using model::SetSteeredService;
 using model::SetSteerTarget;
 using model::SteeredKey;
+using model::SteeredService;
 using model::SteerTarget;
 using model::XdpAttachment;
 using model::XdpMode;
@@ -40,9 +40,9 @@ inline const SteerTarget rs2{.local = false, .mac = mac("02:00:00:00:00:02")};
 
 /// What a small cluster's real server is given.
 inline std::vector<Action> set_up() {
-  return {SetSteeredService{web4, {}, {CidScheme{}}}, SetSteeredService{web6, {}, {CidScheme{}}},
-          SetSteerTarget{ServerId{1}, {}, local}, SetSteerTarget{ServerId{2}, {}, rs2},
-          AttachXdp{"eth0", {}, wanted}};
+  return {SetSteeredService{web4, {}, {{CidScheme{}}}},
+          SetSteeredService{web6, {}, {{CidScheme{}}}}, SetSteerTarget{ServerId{1}, {}, local},
+          SetSteerTarget{ServerId{2}, {}, rs2}, AttachXdp{"eth0", {}, wanted}};
 }
 
 inline std::vector<Action> take_down() {
@@ -53,7 +53,7 @@ inline std::vector<Action> take_down() {
 inline XdpState as_set_up() {
   XdpState state;
   state.attachments["eth0"] = {.mode = XdpMode::generic, .program = kernel::program_digest()};
-  state.services = {{web4, {CidScheme{}}}, {web6, {CidScheme{}}}};
+  state.services = {{web4, {{CidScheme{}}}}, {web6, {{CidScheme{}}}}};
   state.servers = {{ServerId{1}, local}, {ServerId{2}, rs2}};
   return state;
 }

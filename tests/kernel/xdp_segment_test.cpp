@@ -82,8 +82,8 @@ struct Server {
       return ServerId{static_cast<std::uint64_t>(server.id)};
     };
     carry_out(*backend,
-              {SetSteeredService{{ip(vip4), Port{443}}, {}, {CidScheme{}}},
-               SetSteeredService{{ip(vip6), Port{443}}, {}, {CidScheme{}}},
+              {SetSteeredService{{ip(vip4), Port{443}}, {}, {{CidScheme{}}}},
+               SetSteeredService{{ip(vip6), Port{443}}, {}, {{CidScheme{}}}},
                SetSteerTarget{server_id(*this), {}, {.local = true, .mac = {}}},
                SetSteerTarget{server_id(other), {}, {.local = false, .mac = mac(other.address)}},
                AttachXdp{"eth0", {}, wanted}});

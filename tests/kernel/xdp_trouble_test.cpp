@@ -166,8 +166,8 @@ TEST_CASE("pins of another size or layout are a conflict too") {
   const auto seen = node.backend->observe({.sysctls = {}, .xdp = true}, out);
   REQUIRE_FALSE(seen);
   CHECK(seen.error().text() ==
-        "read XDP: the pinned XDP tables were made by another version of lbctl: layout 3 instead "
-        "of 2");
+        "read XDP: the pinned XDP tables were made by another version of lbctl: layout 4 instead "
+        "of 3");
 }
 
 TEST_CASE("errors name the object: no such device, no BPF file system, an impossible id") {

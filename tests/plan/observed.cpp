@@ -71,7 +71,7 @@ void read_xdp(const toml::value& xdp, XdpState& out) {
   for (const auto& [device, program] : dictionary<std::string>(xdp, "attachments"))
     out.attachments[device] = {XdpMode::generic, program};
   for (const auto& vip : toml::find_or<std::vector<std::string>>(xdp, "services", {}))
-    out.services[{ip(vip), Port{toml::find<std::uint16_t>(xdp, "port")}}] = {CidScheme{}};
+    out.services[{ip(vip), Port{toml::find<std::uint16_t>(xdp, "port")}}] = {{CidScheme{}}};
   for (const auto& [id, where] : dictionary<std::string>(xdp, "servers"))
     out.servers[ServerId{std::stoull(id)}] =
         where == "here" ? SteerTarget{.local = true} : SteerTarget{false, mac(where)};

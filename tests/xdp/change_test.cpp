@@ -29,7 +29,7 @@ TEST_CASE("changes under traffic: every packet meets the old table or the new on
   std::jthread writer([&] {
     for (int i = 0; !stop; ++i) {
       const auto scheme_now = i % 2 == 0 ? short_id : long_id;
-      (void)tables.set_service({ip("192.0.2.100"), Port{443}}, {scheme_now});
+      (void)tables.set_service({ip("192.0.2.100"), Port{443}}, {{scheme_now}});
       for (const ServerId id : {by_short, by_long})
         (void)tables.set_server(id, {.local = false, .mac = i % 3 == 0 ? a : b});
     }
@@ -51,7 +51,7 @@ TEST_CASE("a service's own scheme decides, and a change of it takes effect at on
   const Frame frame = with(4, short_packet(hex("490000000000000002aabbccdd")));
   table.passes(frame, {.unroutable = 1});
   REQUIRE(tables.set_service({ip("192.0.2.100"), Port{443}},
-                             {{.config = 2, .id_length = 8, .nonce_length = 4}}));
+                             {{{.config = 2, .id_length = 8, .nonce_length = 4}}}));
   table.steers(frame);
   table.passes(with(4, short_packet(peer_cid)), {.unroutable = 1});
   table.steers(with(6, short_packet(peer_cid)));
@@ -80,7 +80,7 @@ TEST_CASE("a changed scheme stands in a new row and leaves the old one as it was
     old.push_back(value(kernel::xdp::MapName::services, row, qs_service{}));
   for (const char* vip : {"192.0.2.100", "2001:db8:100::100"})
     REQUIRE(tables.set_service({ip(vip), Port{443}},
-                               {{.config = 5, .id_length = 8, .nonce_length = 9}}));
+                               {{{.config = 5, .id_length = 8, .nonce_length = 9}}}));
   const std::set<__u32> after = rows();
   CHECK(after.size() == 2);
   for (const __u32 row : before) {

@@ -1,5 +1,6 @@
 #include "packet.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <stdexcept>
@@ -47,13 +48,15 @@ Bytes udp_of(const Frame& frame) {
   return udp;
 }
 
+constexpr std::uint8_t udp_protocol = 17, icmp_protocol = 1, icmpv6_protocol = 58;
+
 void put_ipv4(Bytes& out, const Frame& frame, std::size_t udp_length) {
   const std::size_t header_length = 20 + frame.options.size();
   Bytes ip_header = {static_cast<std::uint8_t>(0x40 | header_length / 4), 0};
   put16(ip_header, static_cast<unsigned>(header_length + udp_length));
   put16(ip_header, frame.ip_id);
   put16(ip_header, frame.fragment);
-  put(ip_header, Bytes{frame.ttl, 17, 0, 0});
+  put(ip_header, Bytes{frame.ttl, frame.icmp.empty() ? udp_protocol : icmp_protocol, 0, 0});
   put(ip_header, frame.source.octets());
   put(ip_header, frame.destination.octets());
   put(ip_header, frame.options);
@@ -66,7 +69,8 @@ void put_ipv4(Bytes& out, const Frame& frame, std::size_t udp_length) {
 void put_ipv6(Bytes& out, const Frame& frame, std::size_t udp_length) {
   put(out, Bytes{0x60, 0, 0, 0});
   put16(out, static_cast<unsigned>(frame.options.size() + udp_length));
-  put(out, Bytes{frame.next_header, frame.ttl});
+  const bool plain_icmp = !frame.icmp.empty() && frame.next_header == udp_protocol;
+  put(out, Bytes{plain_icmp ? icmpv6_protocol : frame.next_header, frame.ttl});
   put(out, frame.source.octets());
   put(out, frame.destination.octets());
   put(out, frame.options);
@@ -101,10 +105,14 @@ model::MacAddress mac(std::string_view text) {
 }
 
 Bytes Frame::bytes() const {
-  const Bytes udp = udp_of(*this);
+  const Bytes udp = icmp.empty() ? udp_of(*this) : icmp;
   Bytes out;
   put(out, to.octets);
   put(out, from.octets);
+  for (const std::uint16_t tag : tags) {
+    put16(out, tag);
+    put16(out, 0x2064);  // priority 1, VLAN 100
+  }
   put16(out, destination.is_v4() ? 0x0800 : 0x86dd);
   if (destination.is_v4())
     put_ipv4(out, *this, udp.size());
@@ -112,6 +120,22 @@ Bytes Frame::bytes() const {
     put_ipv6(out, *this, udp.size());
   put(out, udp);
   return out;
+}
+
+Bytes icmp_error(std::uint8_t type, const Frame& about, std::size_t quoted) {
+  constexpr std::size_t ethernet = 14;
+  Bytes packet = about.bytes();
+  packet.erase(packet.begin(), packet.begin() + ethernet);
+  packet.resize(std::min(packet.size(), quoted));
+  return join({{type, 0, 0x12, 0x34, 0, 0, 0x05, 0xdc}, packet});
+}
+
+Bytes server_packet(const Bytes& dcid, const Bytes& scid) {
+  return join({{0xe0, 0, 0, 0, 1, static_cast<std::uint8_t>(dcid.size())},
+               dcid,
+               {static_cast<std::uint8_t>(scid.size())},
+               scid,
+               Bytes(40, 0xcd)});
 }
 
 Bytes short_packet(const Bytes& cid, std::size_t rest, std::uint8_t first) {

@@ -17,7 +17,7 @@ Bytes hex(std::string_view digits);
 model::IpAddress ip(std::string_view text);
 model::MacAddress mac(std::string_view text);  ///< "02:00:00:00:00:01"
 
-/// One Ethernet frame with IP and UDP; the family is that of the addresses.
+/// One Ethernet frame with IP and UDP, or ICMP; the family is that of the addresses.
 struct Frame {
   model::MacAddress to = mac("02:00:00:00:00:01");
   model::MacAddress from = mac("02:00:00:00:00:fe");
@@ -30,15 +30,23 @@ struct Frame {
   std::uint16_t fragment = 0x4000;  ///< IPv4: flags and offset (DF)
   Bytes options;                    ///< IPv4 options, or an IPv6 extension header
   std::uint8_t next_header = 17;    ///< of IPv6, where `options` holds an extension header
+  std::vector<std::uint16_t> tags;  ///< EtherTypes of VLAN tags, the outer one first
+  Bytes icmp;                       ///< not empty: this ICMP message stands in place of UDP
   Bytes payload;
 
   Bytes bytes() const;
 };
 
+/// An ICMP error about a packet, of which `quoted` octets (or all there are) are in it.
+Bytes icmp_error(std::uint8_t type, const Frame& about, std::size_t quoted = 2000);
+
 /// A short-header QUIC packet: `first` octet, connection ID, and `rest` octets after it.
 Bytes short_packet(const Bytes& cid, std::size_t rest = 40, std::uint8_t first = 0x40);
 /// A long-header packet: the same with version, DCID with its length, and SCID of 5 octets.
 Bytes long_packet(const Bytes& cid, std::uint32_t version = 1, std::uint8_t first = 0xc0);
+
+/// A server's long-header packet to a client: the server's own connection ID is its SCID.
+Bytes server_packet(const Bytes& dcid, const Bytes& scid);
 
 Bytes join(std::initializer_list<Bytes> parts);
 

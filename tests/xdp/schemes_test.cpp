@@ -18,7 +18,7 @@ Bytes random_octets(std::mt19937& random, std::size_t length = 20) {
 
 void use(Table& table, const model::CidSchemes& schemes) {
   for (const char* vip : {"192.0.2.100", "2001:db8:100::100"})
-    REQUIRE(table.steering.tables().set_service({ip(vip), Port{443}}, schemes));
+    REQUIRE(table.steering.tables().set_service({ip(vip), Port{443}}, {schemes}));
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <utility>
+
 #include "steering.hpp"
 
 namespace lbctl::tests {
@@ -21,7 +23,7 @@ struct Table {
   Table() {
     auto& tables = steering.tables();
     for (const char* vip : {"192.0.2.100", "2001:db8:100::100"})
-      REQUIRE(tables.set_service({ip(vip), Port{443}}, {usual}));
+      REQUIRE(tables.set_service({ip(vip), Port{443}}, {{usual}}));
     REQUIRE(tables.set_server(ServerId{1}, {.local = true, .mac = {}}));
     REQUIRE(tables.set_server(ServerId{2}, {.local = false, .mac = peer}));
     REQUIRE(tables.set_server(ServerId{0x0102}, {.local = false, .mac = peer}));
@@ -34,6 +36,13 @@ struct Table {
     const Answer answer = steering.run(in);
     CHECK(answer.verdict == "PASS");
     CHECK(answer.bytes == in);
+    CHECK(answer.counted == counted);
+  }
+
+  /// Dropped, whatever it looks like then.
+  void drops(const Frame& frame, const XdpCounters& counted) {
+    const Answer answer = steering.run(frame.bytes());
+    CHECK(answer.verdict == "DROP");
     CHECK(answer.counted == counted);
   }
 

@@ -51,8 +51,9 @@ Answer Steering::run(const Bytes& packet) {
           out,
           {now.steered - before.steered, now.local - before.local, now.from_peer - before.from_peer,
            now.other_station - before.other_station, now.too_short - before.too_short,
-           now.unroutable - before.unroutable, now.unknown_id - before.unknown_id,
-           now.unresolved - before.unresolved, now.ttl_expired - before.ttl_expired}};
+           now.unroutable - before.unroutable, now.long_header - before.long_header,
+           now.unknown_id - before.unknown_id, now.unresolved - before.unresolved,
+           now.ttl_expired - before.ttl_expired}};
 }
 
 }  // namespace lbctl::tests

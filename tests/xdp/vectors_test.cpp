@@ -25,7 +25,7 @@ TEST_CASE("every vector is steered to the server that it names, and to no other"
     for (const int version : {4, 6}) {
       CAPTURE(vector.id.text());
       for (const char* vip : {"192.0.2.100", "2001:db8:100::100"})
-        REQUIRE(tables.set_service({ip(vip), Port{443}}, {vector.scheme}));
+        REQUIRE(tables.set_service({ip(vip), Port{443}}, {{vector.scheme}}));
       const Frame in_short = with(version, short_packet(vector.cid, 20));
       const Frame in_long = with(version, long_packet(vector.cid));
       table.passes(in_short, {.unknown_id = 1});

@@ -115,8 +115,17 @@ struct GuardSettings {
   }
 };
 
+/// What becomes of a long header whose connection ID names another server.
+enum class Initial : std::uint8_t { steer, local };
+std::string_view name(Initial initial);
+/// What becomes of a packet whose connection ID names nobody.
+enum class Unknown : std::uint8_t { pass, drop };
+std::string_view name(Unknown unknown);
+
 struct QuicSettings {
   std::vector<QuicCid> cids;  ///< the first that fits decides
+  Initial initial = Initial::steer;
+  Unknown unknown = Unknown::pass;
 };
 
 /// One server in one service.

@@ -54,7 +54,8 @@ struct XdpCounters {
   std::uint64_t other_station = 0;  ///< passed: the frame is not for the device's MAC address
   std::uint64_t too_short = 0;      ///< passed: no room for a connection ID
   std::uint64_t unroutable = 0;     ///< passed: the connection ID is not of the service's scheme
-  std::uint64_t unknown_id = 0;     ///< passed: no server has this id
+  std::uint64_t long_header = 0;    ///< passed: the service keeps those
+  std::uint64_t unknown_id = 0;     ///< passed or dropped, as the service wants: no server has it
   std::uint64_t unresolved = 0;     ///< passed: the server's MAC address is not known
   std::uint64_t ttl_expired = 0;    ///< dropped: TTL or hop limit used up
   friend bool operator==(const XdpCounters&, const XdpCounters&) = default;

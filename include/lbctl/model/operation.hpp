@@ -136,8 +136,8 @@ struct SetMptcpLimits {
 
 struct SetSteeredService {
   SteeredKey key;
-  std::optional<CidSchemes> from;  ///< nothing: added
-  CidSchemes to;
+  std::optional<SteeredService> from;  ///< nothing: added
+  SteeredService to;
 };
 struct RemoveSteeredService {
   SteeredKey key;

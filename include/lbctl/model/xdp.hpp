@@ -24,6 +24,14 @@ struct SteeredKey {
 /// How the connection IDs of a service are read: by the first of these that fits. At most 8.
 using CidSchemes = std::vector<CidScheme>;
 
+struct SteeredService {
+  CidSchemes cids;
+  /// Long headers (handshakes, and all that comes before) stay where IPVS sent them.
+  bool keep_long = false;
+  bool drop_unknown = false;  ///< ids that no server has: drop instead of pass
+  friend bool operator==(const SteeredService&, const SteeredService&) = default;
+};
+
 struct SteerTarget {
   bool local = false;  ///< this very node: the packet goes to its stack
   MacAddress
@@ -47,7 +55,7 @@ struct XdpAttachment {
 
 struct XdpState {
   std::map<std::string, XdpAttachment> attachments;  ///< by device; lbctl's own only
-  std::map<SteeredKey, CidSchemes> services;
+  std::map<SteeredKey, SteeredService> services;
   std::map<ServerId, SteerTarget> servers;
   /// Read back only: XDP programs that are not lbctl's, by device: the program's name.
   std::map<std::string, std::string> foreign;

@@ -38,7 +38,7 @@ std::vector<std::string> irrevocable(std::span<const model::Operation> operation
 std::string describe(const model::VirtualService& settings);
 std::string describe(const model::Destination& destination);
 std::string describe(const model::CidScheme& scheme);
-std::string describe(const model::CidSchemes& schemes);
+std::string describe(const model::SteeredService& service);
 std::string describe(const model::SteerTarget& target);
 std::string describe(const model::ForwardTarget& target);
 std::string describe(const model::MptcpLimits& limits);

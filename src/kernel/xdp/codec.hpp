@@ -13,9 +13,9 @@ model::SteeredKey decode(const VipLayout::Key& key);
 
 /// Errc::invalid for schemes outside the limits that CidScheme names, for more than QS_MAX_SLOTS of
 /// them, and where a key is missing. The row holds key schedules: it is to be wiped.
-Result<qs_service> encode(const model::CidSchemes& schemes);
+Result<qs_service> encode(const model::SteeredService& steered);
 /// With the keys. Errc::conflict for a row that no schemes describe: another lbctl wrote it.
-Result<model::CidSchemes> decode(const qs_service& service);
+Result<model::SteeredService> decode(const qs_service& service);
 
 /// Errc::invalid for 0 and for ids above 2^120-1.
 Result<ServerLayout::Key> encode(const model::ServerId& id);

@@ -126,11 +126,14 @@ Result<CidScheme> decode(const qs_slot& slot) {
 
 }  // namespace
 
-Result<qs_service> encode(const model::CidSchemes& schemes) {
+Result<qs_service> encode(const model::SteeredService& steered) {
+  const model::CidSchemes& schemes = steered.cids;
   if (schemes.empty() || schemes.size() > QS_MAX_SLOTS)
     return fail(Errc::invalid, fmt::format("{} connection ID schemes; 1 to {} are possible",
                                            schemes.size(), QS_MAX_SLOTS));
   qs_service service{};
+  service.flags =
+      (steered.keep_long ? QS_KEEP_LONG : 0) | (steered.drop_unknown ? QS_DROP_UNKNOWN : 0);
   for (const CidScheme& scheme : schemes) {
     auto slot = slot_for(scheme);
     if (!slot) return fail(std::move(slot.error()));
@@ -140,14 +143,17 @@ Result<qs_service> encode(const model::CidSchemes& schemes) {
   return service;
 }
 
-Result<model::CidSchemes> decode(const qs_service& service) {
-  if (service.nr_slots == 0 || service.nr_slots > QS_MAX_SLOTS || service.flags != 0)
+Result<model::SteeredService> decode(const qs_service& service) {
+  if (service.nr_slots == 0 || service.nr_slots > QS_MAX_SLOTS ||
+      (service.flags & ~(QS_KEEP_LONG | QS_DROP_UNKNOWN)) != 0)
     return fail(Errc::conflict, "its connection ID schemes are not those of this lbctl");
-  model::CidSchemes out;
+  model::SteeredService out;
+  out.keep_long = (service.flags & QS_KEEP_LONG) != 0;
+  out.drop_unknown = (service.flags & QS_DROP_UNKNOWN) != 0;
   for (__u32 i = 0; i < service.nr_slots; ++i) {
     auto scheme = decode(service.slot[i]);
     if (!scheme) return fail(std::move(scheme.error()));
-    out.push_back(std::move(*scheme));
+    out.cids.push_back(std::move(*scheme));
   }
   return out;
 }

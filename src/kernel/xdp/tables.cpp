@@ -82,10 +82,10 @@ Result<__u32> Tables::free_row() {
   return fail(Errc::unsupported, "the XDP table of services is full");
 }
 
-Result<> Tables::set_service(const model::SteeredKey& key, const model::CidSchemes& schemes) {
+Result<> Tables::set_service(const model::SteeredKey& key, const model::SteeredService& steered) {
   auto row = free_row();
   if (!row) return fail(std::move(row.error()));
-  auto service = encode(schemes);
+  auto service = encode(steered);
   if (!service) return fail(std::move(service.error()));
   services_[*row] = *service;  // nobody reads this row yet
   wipe(&*service, sizeof *service);
@@ -163,11 +163,11 @@ Result<> Tables::read(model::XdpState& out) const {
   std::optional<Error> error;
   vips_.each([&](const VipLayout::Key& key, __u32 row) {
     const model::SteeredKey service = decode(key);
-    auto schemes = decode(services_[row % services_.size()]);
-    if (schemes)
-      out.services.insert_or_assign(service, std::move(*schemes));
+    auto steered = decode(services_[row % services_.size()]);
+    if (steered)
+      out.services.insert_or_assign(service, std::move(*steered));
     else
-      error = std::move(schemes.error()).during(service.text());
+      error = std::move(steered.error()).during(service.text());
   });
   servers_.each([&](const ServerLayout::Key& key, __u64 value) {
     const auto id = decode(key);
@@ -199,6 +199,7 @@ Result<XdpCounters> Tables::counters() const {
       .other_station = sum.packets[QS_OTHER_STATION],
       .too_short = sum.packets[QS_TOO_SHORT],
       .unroutable = sum.packets[QS_UNROUTABLE],
+      .long_header = sum.packets[QS_LONG_HEADER],
       .unknown_id = sum.packets[QS_UNKNOWN_ID],
       .unresolved = sum.packets[QS_UNRESOLVED],
       .ttl_expired = sum.packets[QS_TTL_EXPIRED],

@@ -19,7 +19,7 @@ class Tables {
   static Result<Tables> open(MapFds maps);
 
   /// Adds a service, or points it at other schemes by one store.
-  Result<> set_service(const model::SteeredKey& key, const model::CidSchemes& schemes);
+  Result<> set_service(const model::SteeredKey& key, const model::SteeredService& steered);
   /// False if there is none.
   bool remove_service(const model::SteeredKey& key);
 

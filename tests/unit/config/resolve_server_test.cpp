@@ -40,7 +40,7 @@ vip = ["192.0.2.100", "2001:db8::100"]
 ports = [443, 8443]
 protocols = ["mptcp", "quic"]
 servers = { rs1 = 0, rs2 = 1 }
-quic = { cid = { scheme = "quic-lb", config = 3, id_length = 4, nonce_length = 5 } }
+quic = { cid = { scheme = "quic-lb", config = 3, id_length = 4, nonce_length = 5 }, initial = "local", unknown = "drop" }
 [mptcp]
 subflows = 4
 )");
@@ -96,7 +96,7 @@ TEST_CASE("resolve server: mptcp and quic in both families, also with weight 0")
                                    {},
                                    {}};
   want.xdp.attachments = {{"eth1", {XdpMode::automatic, "digest"}}};
-  const CidSchemes cid{{3, 4, 5}};
+  const SteeredService cid{{{3, 4, 5}}, true, true};
   want.xdp.services = {{{ip("192.0.2.100"), Port{443}}, cid},
                        {{ip("192.0.2.100"), Port{8443}}, cid},
                        {{ip("2001:db8::100"), Port{443}}, cid},
@@ -200,7 +200,7 @@ quic.cid = { scheme = "quic-lb", key_file = "/c" }
   NodeFacts facts = knowing("192.0.2.12");
   const CidKey a(CidKey::Octets{1}), b(CidKey::Octets{2});
   facts.cid_keys = {{"/a", a}, {"/b", b}};
-  const auto cids = server(text, facts).state.xdp.services.at({ip("192.0.2.100"), Port{443}});
+  const auto cids = server(text, facts).state.xdp.services.at({ip("192.0.2.100"), Port{443}}).cids;
   REQUIRE(cids.size() == 3);
   CHECK(cids[0].key == a);
   CHECK(cids[1].key == b);

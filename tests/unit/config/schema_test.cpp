@@ -190,6 +190,8 @@ TEST_CASE("schema: what leaving a key out means is what writing it means") {
     CHECK(one.servers == other.servers);
     CHECK(one.mptcp.join_only == other.mptcp.join_only);
     CHECK(one.quic.cids == other.quic.cids);
+    CHECK(one.quic.initial == other.quic.initial);
+    CHECK(one.quic.unknown == other.quic.unknown);
     CHECK(one.check == other.check);
     CHECK(one.quorum == other.quorum);
   }

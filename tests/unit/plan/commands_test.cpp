@@ -223,7 +223,7 @@ TEST_CASE("commands: a run of changed signal addresses is one transaction, the o
 
 TEST_CASE("commands: what only lbctl can do is said in comments") {
   const auto lines = plan::commands(
-      operations({SetSteeredService{{ip("192.0.2.100"), Port{443}}, {}, {CidScheme{}}},
+      operations({SetSteeredService{{ip("192.0.2.100"), Port{443}}, {}, {{CidScheme{}}}},
                   RemoveSteeredService{{ip("192.0.2.100"), Port{443}}},
                   SetSteerTarget{ServerId{2}, {}, {}}, RemoveSteerTarget{ServerId{2}},
                   AttachXdp{"eth0", {}, {XdpMode::automatic, "abc"}}, DetachXdp{"eth0"}}));

@@ -82,7 +82,7 @@ TEST_CASE(
   want.sysctls = {{"net/ipv4/conf/all/arp_ignore", "1"}};
   want.addresses = {{{"lo", ip("192.0.2.10"), 32}, {rtnl_protocol, false}}};
   want.mptcp.endpoints = {{{ip("192.0.2.111"), Port{0}}, {.signal = true}}};
-  want.xdp.services = {{{ip("192.0.2.10"), Port{443}}, {CidScheme{}}}};
+  want.xdp.services = {{{ip("192.0.2.10"), Port{443}}, {{CidScheme{}}}}};
   want.xdp.servers = {{ServerId{1}, {.local = true}}, {ServerId{2}, {}}};
   want.xdp.attachments = {{"eth0", {XdpMode::automatic, "abc"}}};
   CHECK(plan_text(want, have) ==
@@ -99,21 +99,23 @@ TEST_CASE("plan: connection IDs are described by scheme, and keys by their check
   const CidKey key({0x8f, 0x95, 0xf0, 0x92, 0x45, 0x76, 0x5f, 0x80, 0x25, 0x69, 0x34, 0xe5, 0x0c,
                     0x66, 0x20, 0x7f});
   CidScheme encrypted{.config = 1, .nonce_length = 14, .encrypted = true};
-  const CidSchemes old_key{encrypted};
+  const SteeredService old_key{{encrypted}};
   encrypted.key = key;
   NodeState want, have;
   const SteeredKey web{ip("192.0.2.10"), Port{443}};
   have.xdp.services[web] = old_key;
-  want.xdp.services[web] = {encrypted,
-                            {.format = CidFormat::msquic},
-                            {.format = CidFormat::katran, .version = 2},
-                            {.id_length = 3, .format = CidFormat::dpvs},
-                            {.format = CidFormat::raw, .offset = 8, .length = 20}};
+  want.xdp.services[web] = {{encrypted,
+                             {.format = CidFormat::msquic},
+                             {.format = CidFormat::katran, .version = 2},
+                             {.id_length = 3, .format = CidFormat::dpvs},
+                             {.format = CidFormat::raw, .offset = 8, .length = 20}},
+                            true,
+                            true};
   CHECK(
       plan_text(want, have) ==
       "~ xdp steer 192.0.2.10:443  quic-lb config 1 id 2 nonce 14 octets encrypted -> quic-lb "
       "config 1 id 2 nonce 14 octets encrypted (key check d59d5b); msquic; katran version 2; dpvs "
-      "ipv4; raw offset 8 id 2 of 20 octets\n");
+      "ipv4; raw offset 8 id 2 of 20 octets; long headers kept; unknown ids dropped\n");
 }
 
 TEST_CASE("plan: a broken table is made anew in one piece, a changed element alone") {
