@@ -213,7 +213,7 @@ std::string table_text(const SignalForward& forward) {
   chain("guard", "filter - 10",
         fmt::format("{}{}{}{}", fragment_rules, guarded ? whole_rules : "", join_rules,
                     guarded ? mptcp_only_rules : ""));
-  if (!forward.limits.empty()) chain("limits", "filter - 5", limit_rules(forward));
+  if (!forward.limits.empty()) chain("rates", "filter - 5", limit_rules(forward));
   std::string home;
   for (const char* rule : forward_rules)
     home += fmt::format("\t\t{} device \"{}\"\n", rule, forward.server_device);

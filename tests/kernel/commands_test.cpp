@@ -146,6 +146,11 @@ NodeState third() {
   NodeState out = second();
   out.nft.forward->client_devices = {"eth0", "eth1"};
   out.nft.forward->server_device = "eth1";
+  out.nft.forward->addresses[{ip("192.0.2.119")}] = {std::nullopt, true};
+  const EndpointKey on4{ip("192.0.2.100"), Port{443}}, on6{ip("2001:db8::100"), Port{443}};
+  out.nft.forward->mptcp_only = {on4, on6};
+  out.nft.forward->limits["syn4_a-b.c"] = {{20, RateUnit::minute, 7}, 24, {on4}};
+  out.nft.forward->limits["syn6_a-b.c"] = {{20, RateUnit::minute, 7}, 56, {on6}};
   return out;
 }
 

@@ -164,6 +164,11 @@ def stop(process):
         process.wait()
 
 
+def extra_subflows(report):
+    """The established ones of mptcp_echo's report, but the first."""
+    return [flow for flow in report["subflows"][1:] if flow["state"] == "established"]
+
+
 def client_mptcp(mode):
     run(TOPOLOGY, "client-mptcp", mode)
 

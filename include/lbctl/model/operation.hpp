@@ -165,8 +165,9 @@ using Action =
                  RemoveDestination, SetIpvsTimeouts, StartSync, StopSync, AddTunnel, SetTunnel,
                  RemoveTunnel, AddFou, RemoveFou, CreateForward, RemoveForward, SetSignal,
                  RemoveSignal, CreateMarks, RemoveMarks, SetMark, RemoveMark, AddAddress,
-                 RemoveAddress, AddEndpoint, RemoveEndpoint, SetEndpoint, SetMptcpLimits, SetSteeredService,
-                 RemoveSteeredService, SetSteerTarget, RemoveSteerTarget, AttachXdp, DetachXdp>;
+                 RemoveAddress, AddEndpoint, RemoveEndpoint, SetEndpoint, SetMptcpLimits,
+                 SetSteeredService, RemoveSteeredService, SetSteerTarget, RemoveSteerTarget,
+                 AttachXdp, DetachXdp>;
 
 enum class Subsystem : std::uint8_t { sysctl, ipvs, nft, rtnl, mptcp, xdp, tunnel };
 std::string_view name(Subsystem subsystem);

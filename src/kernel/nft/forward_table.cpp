@@ -267,7 +267,7 @@ TableObjects make_forward_table(const model::SignalForward& forward, std::uint32
   guard_port_joins(rules);
   guard_mptcp_only(made, forward);
   if (!forward.limits.empty()) {
-    made.chains.push_back(ingress_chain("limits", limit_priority, forward.client_devices));
+    made.chains.push_back(ingress_chain("rates", limit_priority, forward.client_devices));
     limit_sources(made, forward);
   }
   if (forward.server_device.empty()) return made;

@@ -181,7 +181,7 @@ void limit_sources(TableObjects& to, const model::SignalForward& forward) {
   for (const auto& [name, limit] : forward.limits) {
     const Family family = family_of(limit);
     const std::uint32_t octets = octets_in(family);
-    RuleWriter rule = syn_to(to, "limits", family, targets_of(name));
+    RuleWriter rule = syn_to(to, "rates", family, targets_of(name));
     rule.source(family);
     if (limit.prefix < octets * 8) rule.mask(mask_of(limit.prefix, octets));
     rule.update_limit(name.c_str(), limit.rate.packets, model::seconds(limit.rate.per),

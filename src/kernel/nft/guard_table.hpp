@@ -19,10 +19,10 @@ void add_guard_elements(const model::SignalForward& forward, std::map<std::strin
 /// Rules of the chain guard: against fragments that hide a SYN, and against SYNs without MPTCP.
 void guard_fragments(TableObjects& to, const model::SignalForward& forward);
 void guard_mptcp_only(TableObjects& to, const model::SignalForward& forward);
-/// Rules of the chain limits.
+/// Rules of the chain rates.
 void limit_sources(TableObjects& to, const model::SignalForward& forward);
 
-/// The limit in a rule of the chain limits, without what it is for, and its name.
+/// The limit in a rule of the chain rates, without what it is for, and its name.
 std::optional<std::pair<std::string, model::SourceLimit>> limit_in(const nftnl_rule& rule);
 /// False if an element does not fit the model. Limits are there already, from their rules.
 bool read_guard(const std::map<std::string, Elements>& elements, model::SignalForward& out);

@@ -89,12 +89,12 @@ TEST_CASE("resolve server: mptcp and quic in both families, also with weight 0")
   want.mptcp.endpoints = {{{ip("192.0.2.111"), Port{}}, signalled()},
                           {{ip("2001:db8::111"), Port{}}, signalled()}};
   want.mptcp.limits = MptcpLimits{4, 0};
-  want.nft.forward = SignalForward{{"eth1"},
-                                   "",
-                                   {{{ip("192.0.2.111")}, {std::nullopt, true}},
-                                    {{ip("2001:db8::111")}, {std::nullopt, true}}},
-                                   {},
-                                   {}};
+  want.nft.forward = SignalForward{
+      {"eth1"},
+      "",
+      {{{ip("192.0.2.111")}, {std::nullopt, true}}, {{ip("2001:db8::111")}, {std::nullopt, true}}},
+      {},
+      {}};
   want.xdp.attachments = {{"eth1", {XdpMode::automatic, "digest"}}};
   const SteeredService cid{{{3, 4, 5}}, true, true};
   want.xdp.services = {{{ip("192.0.2.100"), Port{443}}, cid},

@@ -189,6 +189,37 @@ TEST_CASE(
         essence(rules));
 }
 
+TEST_CASE("commands: the tables with guards are those of rules/, too") {
+  const auto rules = [](const char* name) {
+    std::ifstream file(std::string(LBCTL_SOURCE_DIR "/rules/") + name);
+    REQUIRE(file.good());
+    return essence({(std::istreambuf_iterator<char>(file)), {}});
+  };
+  const auto table = [](SignalForward forward) {
+    const std::string made = script({CreateForward{std::move(forward), false}});
+    return essence(
+        without(without(made, "nft -f - <<'END'\ncreate table netdev lbctl\n"), "END\n"));
+  };
+  const EndpointKey web4{ip("192.0.2.100"), Port{443}}, web6{ip("2001:db8:100::100"), Port{443}};
+  const Rate syn{200, RateUnit::second, 400};
+  CHECK(table({{"eth0"},
+               "eth0",
+               {{{ip("192.0.2.111")}, to11}, {{ip("2001:db8:100::111")}, {std::nullopt, true}}},
+               {web4, web6},
+               {{"syn4_web", {syn, 32, {web4}}},
+                {"syn6_web", {syn, 64, {web6}}},
+                {"join4_web",
+                 {{10, RateUnit::minute, 10}, 24, {{ip("192.0.2.111"), Port{443}}}}}}}) ==
+        rules("director-guard.nft"));
+  CHECK(table({{"eth0"},
+               "",
+               {{{ip("192.0.2.111")}, {std::nullopt, true}},
+                {{ip("2001:db8:100::111")}, {std::nullopt, true}},
+                {{ip("192.0.2.100"), Port{44301}}, {std::nullopt, true}}},
+               {},
+               {}}) == rules("server-guard.nft"));
+}
+
 TEST_CASE("commands: a table is replaced in one transaction; several devices, no addresses") {
   const std::string made = script({CreateForward{{{"eth1", "eth2"}, "eth0", {}}, true}});
   CHECK(

@@ -1,0 +1,190 @@
+"""What stands before signal addresses, and what happens to live connections when something of it goes away."""
+
+import json
+import os
+
+from labkit import (CounterDelta, ECHO, Lab, LabError, client_mptcp, extra_subflows, objects, on, run, settles, vip_port,
+                    wait_for)
+
+DIR2 = """[directors.dir2]
+address = ["192.0.2.9", "2001:db8:100::9"]
+interface = "eth0"
+
+[services.web]
+"""
+GUARD = """[services.web.guard]
+join_rate = "10/second"
+join_burst = 20
+syn_rate = "20/second"
+syn_burst = 60
+
+[services.web.quic]"""
+
+# SYNs from any port, with or without MP_JOIN; nobody answers what comes back but the kernel, with RST.
+FLOOD = """
+import socket, struct, sys
+source, target, port, count, join = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5] == "join"
+option = bytes.fromhex("1e0c10011122334455667788") if join else b""
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+raw.bind((source, 0))
+def checksum(octets):
+    total = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+for n in range(count):
+    head = struct.pack("!HHIIBBHHH", 20000 + n, port, n, 0, (20 + len(option)) // 4 << 4, 2, 65535, 0, 0) + option
+    pseudo = socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, 6, len(head))
+    head = head[:16] + struct.pack("!H", checksum(pseudo + head)) + head[18:]
+    raw.sendto(head, (target, 0))
+"""
+
+
+def flood(target, count, kind, source="198.51.100.2", port=443):
+    on("client", "python3", "-c", FLOOD, source, target, port, count, kind)
+
+
+def dropped(chain, text):
+    """Packets that the rule of that chain with that text dropped on dir1."""
+    rules = on("dir1", "nft", "list", "chain", "netdev", "lbctl", chain).stdout.splitlines()
+    found = [line.split() for line in rules if text in line and "drop" in line]
+    if len(found) != 1:
+        raise LabError(f"{len(found)} rules with {text}: {rules}")
+    words = found[0]
+    return int(words[words.index("packets", words.index("counter")) + 1])
+
+
+def floods(checks):
+    """SYNs that are no joins, and too many joins from one source, end at the director; others are not concerned"""
+    with Lab(config={"[services.web.quic]": GUARD}) as lab:
+        lab.apply()
+        lab.serve_echo()
+        target = lab.signal_address("rs1", 4)
+        moved = CounterDelta(lab.servers)
+        flood(target, 300, "plain")
+        checks.equal("300 SYNs without MP_JOIN are dropped and counted",
+                     settles(lambda: dropped("guard", "@join_only4 tcp flags syn / syn,ack counter"), 300), 300)
+        flood(target, 300, "join")
+        over = settles(lambda: dropped("rates", "@join4_web") >= 200, True)
+        checks.that("of 300 joins from one source most are dropped", over, dropped("rates", "@join4_web"))
+        seen = sum(moved.now("MPJoinNoTokenFound").values())
+        checks.that("what came through is within the rate", 20 <= seen <= 100, seen)
+        # Another source, while that one is above its rate.
+        before = dropped("rates", "@join4_web")
+        client_mptcp("uplinks")
+        reports = lab.connect(4, 8, "--want-subflows", 2, "--timeout", "20s")
+        checks.equal("joins from another source all come home",
+                     [r["subflows"] for r in reports if not extra_subflows(r)], [])
+        checks.equal("and none of them was dropped", dropped("rates", "@join4_web"), before)
+        sources = json.loads(on("dir1", "nft", "-j", "list", "set", "netdev", "lbctl", "join4_web").stdout)["nftables"]
+        known = [one["set"] for one in sources if "set" in one][0]
+        checks.equal("two sources are known, of 65535 at most", (len(known["elem"]), known["size"]), (2, 65535))
+        flood("192.0.2.100", 300, "plain")
+        checks.that("SYNs to the VIP above the rate are dropped",
+                    settles(lambda: dropped("rates", "@syn4_web") >= 150, True), dropped("rates", "@syn4_web"))
+        again = lab.lbctl("dir1", "apply").stdout
+        checks.that("sources that are known are no difference", "nothing to do" in again, again)
+
+
+def talk_on(lab, family, count=4):
+    """Connections that exchange a line every second until stopped; waits until each has its extra subflow."""
+    log = os.path.join(lab.folder, f"talk-{family}.log")
+    process = lab.start("client", ECHO, "connect", vip_port(family, 443), "--count", count, "--want-subflows", 2,
+                        "--timeout", "20s", "--every", "500ms", "--hold", "100s", log=log)
+
+    def lines(kind):
+        with open(log, encoding="utf-8") as file:
+            return [one for one in objects(file.read()) if one.get("event") == kind]
+    wait_for("all connections", lambda: len(lines("connected")) == count)
+    return process, log, lines
+
+
+def go_on(checks, what, talk, rounds=4):
+    process, log, lines = talk
+    before = len(lines("round"))
+    wait_for("more rounds", lambda: len(lines("round")) >= before + rounds)
+    checks.equal(f"{what}: no connection failed", [r for r in lines("round") if r["failed"]], [])
+
+
+def second_director(lab):
+    """dir2, .9, on the segment."""
+    run("ip", "netns", "add", "lab-dir2")
+    plug("dir2")
+    on("dir2", "sh", "-c", "cd /proc/sys/net/ipv6/conf; echo 0 >all/accept_dad; echo 0 >eth0/accept_dad")
+    set_up("dir2", 9)
+
+
+def plug(node, *more):
+    """A new eth0 for the node, on the segment."""
+    run("ip", "link", "add", "name", "eth0", *more, "netns", f"lab-{node}", "type", "veth", "peer", "name", node,
+        "netns", "lab-segment")
+    run("ip", "-n", "lab-segment", "link", "set", node, "master", "br0", "up")
+
+
+def set_up(node, last):
+    run("ip", "-n", f"lab-{node}", "-b", "-",
+        input="link set lo up\nlink set eth0 up\n"
+        f"addr add 192.0.2.{last}/24 dev eth0\n"
+        f"addr add 2001:db8:100::{last}/64 dev eth0 nodad\nroute add default via 192.0.2.1\n"
+        "route add default via 2001:db8:100::1\n")
+
+
+def takeover(checks):
+    """A second director takes the addresses over while connections talk: extra subflows live on"""
+    with Lab(config={"[services.web]\n": DIR2}) as lab:
+        lab.apply()
+        lab.serve_echo()
+        second_director(lab)
+        client_mptcp("uplinks")
+        talks = [talk_on(lab, family) for family in (4, 6)]
+        lab.lbctl("dir1", "down")
+        lab.lbctl("dir2", "apply")
+        for family, talk in zip((4, 6), talks):
+            go_on(checks, f"IPv{family}, after the takeover", talk, 6)
+        # IPVS on dir2 knows none of the connections; what comes through is what nftables forwards.
+        forwarded = [int(line.split("packets ")[1].split()[0]) for line in
+                     on("dir2", "nft", "list", "chain", "netdev", "lbctl", "forward").stdout.splitlines()
+                     if "l4proto tcp counter" in line and "@signal_port4" not in line]
+        checks.that("they live by the second director's table", len(forwarded) == 2 and min(forwarded) > 10, forwarded)
+        check_new(checks, lab)
+
+
+def check_new(checks, lab):
+    reports = lab.connect(4, 8, "--want-subflows", 2, "--timeout", "20s")
+    checks.equal("new connections have their extra subflows",
+                 [r["subflows"] for r in reports if not extra_subflows(r)], [])
+
+
+def mends(checks):
+    """A device made again, an emptied ruleset, endpoints removed: status tells, apply mends, connections live"""
+    with Lab() as lab:
+        lab.apply()
+        lab.serve_echo()
+        client_mptcp("uplinks")
+        talk = talk_on(lab, 4)
+
+        def mended(what, node):
+            plan = lab.lbctl(node, "plan").stdout
+            checks.that(f"{what}: plan says it", "nothing to do" not in plan and plan.strip(), plan)
+            status = lab.lbctl(node, "status").stdout
+            checks.that(f"{what}: status says it", "in sync" not in status, status)
+            lab.apply(node)
+            again = lab.lbctl(node, "apply").stdout
+            checks.that(f"{what}: apply mends it", "nothing to do" in again, again)
+            go_on(checks, what, talk)
+
+        on("dir1", "nft", "flush", "ruleset")
+        mended("the director's ruleset flushed", "dir1")
+        on("rs1", "nft", "flush", "ruleset")
+        mended("a server's ruleset flushed", "rs1")
+        on("rs1", "ip", "mptcp", "endpoint", "flush")
+        mended("endpoints removed", "rs1")
+        address = json.loads(run("ip", "-j", "-n", "lab-dir1", "link", "show", "eth0").stdout)[0]["address"]
+        run("ip", "-n", "lab-dir1", "link", "del", "eth0")
+        plug("dir1", "address", address)
+        set_up("dir1", 10)
+        mended("the director's device made again", "dir1")
+        check_new(checks, lab)
+
+
+SCENARIOS = [floods, takeover, mends]
