@@ -93,6 +93,7 @@ Scene make_scene(Random& random) {
       for (int n = 0; n < 8; ++n) {
         model::ServerId id = some_id(scheme);
         id.low ^= one_in(random, 3) ? 0 : below(random, 200);
+        if (id.high != 0) id.high ^= below(random, 4);  // of one low word several
         if (!id.is_zero() && !one_in(random, 4))
           out.world.state.servers.emplace(id, random_target(random));
         out.cids.push_back(encode_cid(scheme, id, octets(random, 20)));
