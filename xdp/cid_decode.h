@@ -18,7 +18,7 @@
  */
 struct qs_cid {
 	__u8 octet[QS_MAX_CID_LEN + 8];
-};
+} __attribute__((aligned(8)));
 
 /* Half of a block that is enciphered in four passes: at most 10 octets, the
  * first 8 and then 2, as numbers.
@@ -220,31 +220,40 @@ qs_find_slot(const struct qs_service *service, const __u8 *cid, __u32 cid_len)
 	return NULL;
 }
 
-/* The server id in the connection ID at @cid, read as @slot says. 20 octets are
- * readable there, before @end. False only if they are not.
+/* The server id in the connection ID at @cid, as up to 8 octets that stand there.
+ * 20 octets are readable at @cid, before @end; false only if they are not.
  */
-static __always_inline bool qs_read_id(const struct qs_slot *slot, const __u8 *cid,
-				       const void *end, struct qs_id *id)
+static __always_inline bool qs_read_plain(const struct qs_slot *slot, const __u8 *cid,
+					  const void *end, __u64 *id)
 {
-	if (slot->reading == QS_PLAIN || slot->reading == QS_REVERSED) {
-		/* Always true, but the verifier cannot know that id_octet <= 12. */
-		const __u8 *from = cid + (slot->id_octet & 15);
-		__u64 word;
+	/* Always true, but the verifier cannot know that id_octet <= 12. */
+	const __u8 *from = cid + (slot->id_octet & 15);
 
-		if ((const void *)(from + 8) > end)
+	if ((const void *)(from + 8) > end)
+		return false;
+	*id = qs_load64(from) << (slot->id_shl & 63) >> (slot->id_shr & 63);
+	return true;
+}
+
+/* The same of any other slot. */
+static __always_inline bool qs_read_other(const struct qs_slot *slot, const __u8 *cid,
+					  const void *end, struct qs_id *id)
+{
+	struct qs_cid copy = {};
+	__u64 *words = (__u64 *)copy.octet;
+
+	if (slot->reading == QS_REVERSED) {
+		if (!qs_read_plain(slot, cid, end, &id->low))
 			return false;
-		word = qs_load64(from) << (slot->id_shl & 63);
-		if (slot->reading == QS_REVERSED)
-			word = __builtin_bswap64(word) << (slot->id_shr & 63);
-		id->low = word >> (slot->id_shr & 63);
+		id->low = __builtin_bswap64(id->low << (slot->id_shr & 63));
 		id->high = 0;
 		return true;
 	}
-	struct qs_cid copy = {};
-
 	if ((const void *)(cid + QS_MAX_CID_LEN) > end)
 		return false;
-	__builtin_memcpy(&copy, cid, QS_MAX_CID_LEN);
+	words[0] = *(const __u64 *)cid;
+	words[1] = *(const __u64 *)(cid + 8);
+	*(__u32 *)(words + 2) = *(const __u32 *)(cid + 16);
 	return qs_read_block(slot, &copy, id);
 }
 

@@ -191,7 +191,10 @@ static __always_inline struct udphdr *parse(struct packet *pkt, struct qs_vip *k
 
 	if (pos > pkt->end)
 		return NULL;
-	protocol = pkt->eth->h_proto;
+	/* The header is packed: by its member the compiler would load two octets. */
+	protocol = *(__be16 *)((void *)pkt->eth + offsetof(struct ethhdr, h_proto));
+	if (protocol == bpf_htons(ETH_P_IP))
+		return parse_ipv4(pkt, pos, key);
 #pragma unroll
 	for (int i = 0; i < MAX_VLAN_TAGS; i++) {
 		const struct vlan_tag *tag = pos;

@@ -145,7 +145,6 @@ static __always_inline enum qs_outcome steer(struct packet *pkt,
 	const struct qs_slot *slot;
 	enum qs_outcome outcome;
 	struct found_cid cid;
-	struct qs_id id;
 	__u64 target;
 
 	if (!is_self(mac_word(pkt->eth->h_dest)))
@@ -156,9 +155,22 @@ static __always_inline enum qs_outcome steer(struct packet *pkt,
 	if (outcome != QS_STEERED)
 		return outcome;
 	slot = qs_find_slot(service, cid.octets, cid.length);
-	if (!slot || !qs_read_id(slot, cid.octets, pkt->end, &id))
+	if (!slot)
 		return QS_UNROUTABLE;
-	target = find_target(id, slot->space);
+	/* Apart, for then it is known in the common case that an id has 64 bits. */
+	if (slot->reading == QS_PLAIN) {
+		struct qs_id id = {};
+
+		if (!qs_read_plain(slot, cid.octets, pkt->end, &id.low))
+			return QS_UNROUTABLE;
+		target = find_target(id, slot->space);
+	} else {
+		struct qs_id id;
+
+		if (!qs_read_other(slot, cid.octets, pkt->end, &id))
+			return QS_UNROUTABLE;
+		target = find_target(id, slot->space);
+	}
 	switch ((target & QS_KIND) >> QS_KIND_SHIFT) {
 	case QS_TO_LOCAL:
 		return QS_LOCAL;

@@ -2,7 +2,7 @@
 /* The tables of the QUIC steering program: what lbctl writes and the program
  * reads. Shared by BPF C and C++, so it holds plain C types and hashes only.
  *
- * Every table but the counters is an mmapable array map. lbctl writes it
+ * Every table but the counters is one value of an mmapable map. lbctl writes it
  * through the mapping with single aligned stores, which no reader can see
  * half done; a map update by system call would be a memcpy() under the reader.
  *
@@ -17,7 +17,7 @@
 #include <linux/types.h>
 
 /* Raise this when the meaning of a table changes without its size. */
-#define QS_LAYOUT 3
+#define QS_LAYOUT 2
 
 /* Characters of the digest that tells builds of the program apart. */
 #define QS_DIGEST_LEN 16
@@ -158,6 +158,17 @@ struct qs_settings {
 	__u32 layout;	/* QS_LAYOUT */
 	__u32 next_row; /* of the services, to be handed out next; lbctl's own */
 	__u64 self[QS_MAX_DEVICES];
+};
+
+/* Everything but the counters: the one value of one map, of less than 4 MiB, the
+ * most that a value may have.
+ */
+struct qs_tables {
+	struct qs_server_bucket servers[1 << QS_SERVER_BITS];
+	struct qs_mac_bucket peer_macs[1 << QS_MAC_BITS];
+	struct qs_vip_bucket vips[1 << QS_VIP_BITS];
+	struct qs_service services[QS_SERVICE_ROWS];
+	struct qs_settings settings;
 };
 
 /* What became of a packet for a steered VIP:port, or of an ICMP error about one

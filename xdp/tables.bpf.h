@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The maps of the program and how it looks into them. Lookups in plain array
- * maps are inlined by the verifier; a hash map's would be a call.
+/* The tables of the program and how it looks into them. They are a variable, which
+ * libbpf makes the one value of a map: the address of a bucket is computed, with
+ * no lookup that could fail and that would take away the registers. lbctl maps
+ * the same memory.
  */
 #ifndef LBCTL_TABLES_BPF_H
 #define LBCTL_TABLES_BPF_H
@@ -10,45 +12,7 @@
 
 #include "quic_steer.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1 << QS_VIP_BITS);
-	__type(key, __u32);
-	__type(value, struct qs_vip_bucket);
-} vips SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, QS_SERVICE_ROWS);
-	__type(key, __u32);
-	__type(value, struct qs_service);
-} services SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1 << QS_SERVER_BITS);
-	__type(key, __u32);
-	__type(value, struct qs_server_bucket);
-} servers SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1 << QS_MAC_BITS);
-	__type(key, __u32);
-	__type(value, struct qs_mac_bucket);
-} peer_macs SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct qs_settings);
-} settings SEC(".maps");
+struct qs_tables tables;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -62,13 +26,16 @@ struct {
  */
 #define LOAD(word) (*(const volatile typeof(word) *)&(word))
 
+/* Only the first entry of a bucket has the mark of the spilled. */
 static __always_inline const struct qs_vip *vip_in(const struct qs_vip_bucket *bucket,
 						   const struct qs_vip *key)
 {
+#pragma unroll
 	for (int i = 0; i < QS_WAYS; i++) {
 		const struct qs_vip *vip = &bucket->way[i];
+		__u32 port_family = LOAD(vip->port_family);
 
-		if ((LOAD(vip->port_family) & ~QS_VIP_SPILLED) == key->port_family &&
+		if ((i == 0 ? port_family & ~QS_VIP_SPILLED : port_family) == key->port_family &&
 		    LOAD(vip->addr[1]) == key->addr[1] &&
 		    LOAD(vip->addr[0]) == key->addr[0])
 			return vip;
@@ -80,30 +47,24 @@ static __always_inline const struct qs_vip *vip_in(const struct qs_vip_bucket *b
 static __always_inline const struct qs_service *find_service(const struct qs_vip *key)
 {
 	__u64 hash_key = qs_vip_key(key->addr[0], key->addr[1], key->port_family);
-	__u32 index = qs_bucket_1(hash_key, QS_VIP_BITS);
-	const struct qs_vip_bucket *bucket = bpf_map_lookup_elem(&vips, &index);
-	const struct qs_vip *vip;
+	const struct qs_vip_bucket *bucket = &tables.vips[qs_bucket_1(hash_key, QS_VIP_BITS)];
+	const struct qs_vip *vip = vip_in(bucket, key);
 
-	if (!bucket)
-		return NULL;
-	vip = vip_in(bucket, key);
 	if (!vip) {
 		if (!(LOAD(bucket->way[0].port_family) & QS_VIP_SPILLED))
 			return NULL;
-		index = qs_bucket_2(hash_key, QS_VIP_BITS);
-		bucket = bpf_map_lookup_elem(&vips, &index);
-		vip = bucket ? vip_in(bucket, key) : NULL;
+		vip = vip_in(&tables.vips[qs_bucket_2(hash_key, QS_VIP_BITS)], key);
 		if (!vip)
 			return NULL;
 	}
-	index = LOAD(vip->row);
-	return bpf_map_lookup_elem(&services, &index);
+	return &tables.services[LOAD(vip->row) & (QS_SERVICE_ROWS - 1)];
 }
 
 /* @kind: QS_SPACE and QS_WIDE of the target. */
 static __always_inline __u64 target_in(const struct qs_server_bucket *bucket, struct qs_id id,
 				       __u64 kind)
 {
+#pragma unroll
 	for (int i = 0; i < QS_WAYS; i++) {
 		__u64 target;
 
@@ -124,58 +85,38 @@ static __always_inline __u64 find_target(struct qs_id id, __u8 space)
 {
 	__u64 kind = (__u64)space << QS_SPACE_SHIFT | (id.high ? QS_WIDE : 0);
 	__u64 hash_key = qs_server_key(id, space);
-	__u32 index = qs_bucket_1(hash_key, QS_SERVER_BITS);
-	const struct qs_server_bucket *bucket;
-	__u64 target;
+	const struct qs_server_bucket *bucket = &tables.servers[qs_bucket_1(hash_key, QS_SERVER_BITS)];
+	__u64 target = target_in(bucket, id, kind);
 
-	bucket = bpf_map_lookup_elem(&servers, &index);
-	if (!bucket)
-		return QS_TO_NOBODY;
-	target = target_in(bucket, id, kind);
 	if ((target & QS_KIND) || !(LOAD(bucket->way[0].target) & QS_SPILLED))
 		return target;
-	index = qs_bucket_2(hash_key, QS_SERVER_BITS);
-	bucket = bpf_map_lookup_elem(&servers, &index);
-	return bucket ? target_in(bucket, id, kind) : QS_TO_NOBODY;
+	return target_in(&tables.servers[qs_bucket_2(hash_key, QS_SERVER_BITS)], id, kind);
 }
 
 static __always_inline bool mac_in(const struct qs_mac_bucket *bucket, __u64 mac)
 {
-	for (int i = 0; i < QS_WAYS; i++) {
-		if ((LOAD(bucket->way[i]) & ~QS_SPILLED) == mac)
-			return true;
-	}
-	return false;
+	return (LOAD(bucket->way[0]) & ~QS_SPILLED) == mac || LOAD(bucket->way[1]) == mac ||
+	       LOAD(bucket->way[2]) == mac || LOAD(bucket->way[3]) == mac;
 }
 
 /* Is @mac (with QS_MAC_USED) a steering peer's address? */
 static __always_inline bool is_peer(__u64 mac)
 {
-	__u32 index = qs_bucket_1(mac, QS_MAC_BITS);
-	const struct qs_mac_bucket *bucket = bpf_map_lookup_elem(&peer_macs, &index);
+	const struct qs_mac_bucket *bucket = &tables.peer_macs[qs_bucket_1(mac, QS_MAC_BITS)];
 
-	if (!bucket)
-		return false;
 	if (mac_in(bucket, mac))
 		return true;
 	if (!(LOAD(bucket->way[0]) & QS_SPILLED))
 		return false;
-	index = qs_bucket_2(mac, QS_MAC_BITS);
-	bucket = bpf_map_lookup_elem(&peer_macs, &index);
-	return bucket && mac_in(bucket, mac);
+	return mac_in(&tables.peer_macs[qs_bucket_2(mac, QS_MAC_BITS)], mac);
 }
 
 /* Is @mac (with QS_MAC_USED) the address of a device that we serve? */
 static __always_inline bool is_self(__u64 mac)
 {
-	__u32 index = 0;
-	const struct qs_settings *row = bpf_map_lookup_elem(&settings, &index);
-
-	if (!row)
-		return false;
 #pragma unroll
 	for (int i = 0; i < QS_MAX_DEVICES; i++) {
-		if (LOAD(row->self[i]) == mac)
+		if (LOAD(tables.settings.self[i]) == mac)
 			return true;
 	}
 	return false;

@@ -88,6 +88,11 @@ DraftServer decode_server(const Member& entry, Report& report) {
   out.addresses = decode_addresses(table, entry.key_at, "address", report);
   out.interface = decode_interface(table, report);
   out.signal = decode_addresses(table, entry.key_at, "signal", report);
+  if (const Member* found = member(table, "xdp_mode", Kind::text)) {
+    using enum model::XdpMode;
+    out.xdp_mode = one_of(found->value, "xdp_mode", {automatic, native, generic}, report)
+                       .value_or(out.xdp_mode);
+  }
   if (const Member* found = table.find("id")) {
     if (const auto id = decode_server_id(found->value, report)) out.id = {*id, found->value.at};
   }

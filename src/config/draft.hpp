@@ -43,6 +43,7 @@ struct DraftServer {
   Spanned<std::string> interface;
   std::optional<Spanned<model::ServerId>> id;
   DraftList<model::IpAddress> signal;
+  model::XdpMode xdp_mode = model::XdpMode::automatic;
 
   bool has_address_of(model::Family family) const;
   bool has_signal_of(model::Family family) const;

@@ -101,7 +101,7 @@ model::SteeredService steered(const Service& service, const model::NodeFacts& fa
 void add_steering(Desired& out, const Config& config, const Server& self, const Service& service,
                   const model::NodeFacts& facts) {
   model::XdpState& xdp = out.state.xdp;
-  xdp.attachments[self.interface] = {model::XdpMode::automatic, facts.xdp_program};
+  xdp.attachments[self.interface] = {self.xdp_mode, facts.xdp_program};
   const model::SteeredService how = steered(service, facts);
   for (const model::IpAddress& vip : service.vips) {
     for (const model::Port port : service.ports)

@@ -97,7 +97,7 @@ TEST_CASE("the kernel's objects go when the last user goes") {
   REQUIRE(info);
   for (const std::uint32_t map : info->maps)
     left.push_back("map show id " + std::to_string(map));
-  CHECK(left.size() == 2 + 8);  // six tables and the read-only data
+  CHECK(left.size() == 2 + 4);  // tables, counters, read-only data
   for (const auto& object : left)
     CHECK_NOTHROW(run("bpftool " + object));
   carry_out(*node.backend, take_down());

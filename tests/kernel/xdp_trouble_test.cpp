@@ -3,11 +3,11 @@
 #include <linux/if_link.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 
 #include "attachments.hpp"
 #include "program.hpp"
+#include "quic_steer.h"
 #include "xdp_node.hpp"
 
 namespace lbctl::tests {
@@ -109,14 +109,14 @@ TEST_CASE("a changed MAC address is noticed, since the program would serve nobod
 TEST_CASE("a pin taken away by hand: the program on the old table is noticed and replaced") {
   Node node;
   carry_out(*node.backend, set_up());
-  std::filesystem::remove(node.pins + "/servers");
+  std::filesystem::remove(node.pins + "/tables");
   auto seen = observe(*node.backend);
   CHECK(seen.services.empty());
   CHECK(seen.attachments.at("eth0").program.ends_with(" (with other tables)"));
   carry_out(*node.backend, {SetSteerTarget{ServerId{1}, {}, local}});
   seen = observe(*node.backend);
   CHECK(seen.attachments.at("eth0").program.ends_with(" (with other tables)"));
-  carry_out(*node.backend, {SetSteerTarget{ServerId{2}, {}, rs2}, AttachXdp{"eth0", {}, wanted}});
+  carry_out(*node.backend, set_up());
   CHECK(observe(*node.backend) == as_set_up());
 }
 
@@ -124,12 +124,13 @@ TEST_CASE("pins that another version made are a conflict that says so") {
   Node node;
   std::filesystem::create_directories(node.pins);
   {
-    const Fd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "vips", 4, 8, 1, nullptr));
-    REQUIRE(bpf_obj_pin(map.get(), (node.pins + "/vips").c_str()) == 0);
+    const Fd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "tables", 4, 8, 1, nullptr));
+    REQUIRE(bpf_obj_pin(map.get(), (node.pins + "/tables").c_str()) == 0);
   }
   const std::string text = node.pins +
-                           "/vips was made by another version of lbctl: values of 8 octets and 1 "
-                           "entries instead of 96 and 1024";
+                           "/tables was made by another version of lbctl: values of 8 octets and 1 "
+                           "entries instead of " +
+                           std::to_string(sizeof(qs_tables)) + " and 1";
   model::Observed out;
   const auto seen = node.backend->observe({.sysctls = {}, .xdp = true}, out);
   REQUIRE_FALSE(seen);
@@ -138,36 +139,37 @@ TEST_CASE("pins that another version made are a conflict that says so") {
   const auto outcome = execute(*node.backend, {SetSteerTarget{ServerId{1}, {}, local}});
   REQUIRE(outcome.error);
   CHECK(outcome.error->text() == "XDP: server id 1: " + text);
-  CHECK(std::filesystem::exists(node.pins + "/vips"));
+  CHECK(std::filesystem::exists(node.pins + "/tables"));
 }
 
 TEST_CASE("pins of another size or layout are a conflict too") {
   Node node;
   std::filesystem::create_directories(node.pins);
-  const std::string pin = node.pins + "/settings";
+  const std::string pin = node.pins + "/tables";
   {
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
-    const Fd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "settings", 4, 136, 2, &options));
+    const Fd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, "tables", 4, 136, 2, &options));
     REQUIRE(bpf_obj_pin(map.get(), pin.c_str()) == 0);
   }
   const auto outcome = execute(*node.backend, {SetSteerTarget{ServerId{1}, {}, local}});
   REQUIRE(outcome.error);
-  CHECK(outcome.error->text().ends_with("values of 136 octets and 2 entries instead of 136 and 1"));
+  CHECK(outcome.error->text().ends_with("values of 136 octets and 2 entries instead of " +
+                                        std::to_string(sizeof(qs_tables)) + " and 1"));
   std::filesystem::remove(pin);
 
   carry_out(*node.backend, set_up());
   const Fd map(bpf_obj_get(pin.c_str()));
-  std::array<std::uint32_t, 34> row{};
+  const auto tables = std::make_unique<qs_tables>();
   const std::uint32_t first = 0;
-  REQUIRE(bpf_map_lookup_elem(map.get(), &first, row.data()) == 0);
-  ++row[0];
-  REQUIRE(bpf_map_update_elem(map.get(), &first, row.data(), BPF_ANY) == 0);
+  REQUIRE(bpf_map_lookup_elem(map.get(), &first, tables.get()) == 0);
+  ++tables->settings.layout;
+  REQUIRE(bpf_map_update_elem(map.get(), &first, tables.get(), BPF_ANY) == 0);
   model::Observed out;
   const auto seen = node.backend->observe({.sysctls = {}, .xdp = true}, out);
   REQUIRE_FALSE(seen);
   CHECK(seen.error().text() ==
-        "read XDP: the pinned XDP tables were made by another version of lbctl: layout 4 instead "
-        "of 3");
+        "read XDP: the pinned XDP tables were made by another version of lbctl: layout 3 instead "
+        "of 2");
 }
 
 TEST_CASE("errors name the object: no such device, no BPF file system, an impossible id") {

@@ -93,6 +93,7 @@ Scene make_scene(Random& random) {
       for (int n = 0; n < 8; ++n) {
         model::ServerId id = some_id(scheme);
         id.low ^= one_in(random, 3) ? 0 : below(random, 200);
+        if (id.high != 0) id.high ^= below(random, 4);  // of one low word several
         if (!id.is_zero() && !one_in(random, 4))
           out.world.state.servers.emplace(id, random_target(random));
         out.cids.push_back(encode_cid(scheme, id, octets(random, 20)));
@@ -117,25 +118,25 @@ void fill(typename Layout::Bucket (&buckets)[size], auto&& entries) {
 void put_on(const World& world) {
   using namespace kernel::xdp;
   std::vector<std::pair<VipLayout::Key, __u32>> vips;
-  std::memset(user_tables.services, 0, sizeof user_tables.services);
+  std::memset(::tables.services, 0, sizeof ::tables.services);
   for (const auto& [key, service] : world.state.services) {
     const auto row = static_cast<__u32>(vips.size());
-    user_tables.services[row] = encode(service).value();
+    ::tables.services[row] = encode(service).value();
     vips.emplace_back(encode(key), row);
   }
-  fill<VipLayout>(user_tables.vips, vips);
+  fill<VipLayout>(::tables.vips, vips);
   std::vector<std::pair<ServerLayout::Key, __u64>> servers;
   for (const auto& [id, target] : world.state.servers)
     servers.emplace_back(encode(id).value(), encode(target));
-  fill<ServerLayout>(user_tables.servers, servers);
+  fill<ServerLayout>(::tables.servers, servers);
   std::vector<std::pair<__u64, MacLayout::Value>> macs;
   for (const auto& mac : world.peers)
     macs.emplace_back(mac_word(mac), MacLayout::Value{});
-  fill<MacLayout>(user_tables.peer_macs, macs);
-  user_tables.settings = {};
+  fill<MacLayout>(::tables.peer_macs, macs);
+  ::tables.settings = {};
   std::size_t place = 0;
   for (const auto& mac : world.self)
-    user_tables.settings.self[place++] = mac_word(mac);
+    ::tables.settings.self[place++] = mac_word(mac);
 }
 
 Bytes random_cid(Random& random, const Scene& scene) {
@@ -227,14 +228,14 @@ class Arena {
   Judgement run(const Bytes& packet) {
     std::uint8_t* begin = end_ - packet.size();
     std::ranges::copy(packet, begin);
-    user_tables.counters = {};
+    user_counters = {};
     const int verdict = user_run(address(begin), address(end_));
     Judgement out;
     out.verdict = verdict == XDP_TX     ? Verdict::send
                   : verdict == XDP_DROP ? Verdict::drop
                                         : Verdict::pass;
     for (int i = 0; i < QS_NR_OUTCOMES; ++i)
-      if (user_tables.counters.packets[i] != 0) out.counted = static_cast<qs_outcome>(i);
+      if (user_counters.packets[i] != 0) out.counted = static_cast<qs_outcome>(i);
     out.packet.assign(begin, end_);
     return out;
   }

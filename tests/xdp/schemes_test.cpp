@@ -79,6 +79,28 @@ TEST_CASE("ids of one value are several servers' where the spaces differ") {
   }
 }
 
+TEST_CASE("ids of one low word that share a bucket are told apart by their high words") {
+  Table table;
+  auto& tables = table.steering.tables();
+  std::mt19937 random(5);
+  constexpr std::uint64_t low = 0x0a0b0c;
+  const auto bucket = [](std::uint64_t high) {
+    return qs_bucket_1(qs_server_key({low, high}, 0), QS_SERVER_BITS);
+  };
+  const ServerId here{low, 1};
+  ServerId other{low, 2};
+  while (bucket(other.high) != bucket(here.high))
+    ++other.high;
+  const auto asks = [&](const CidScheme& scheme, const ServerId& id) {
+    use(table, {scheme});
+    return with(4, join({{0x40}, encode_cid(scheme, id, random_octets(random)), Bytes(20, 1)}));
+  };
+  const CidScheme wide = quic_lb(0, 15, 4);
+  REQUIRE(tables.set_server(here, {.local = false, .mac = peer}));
+  table.steers(asks(wide, here));
+  table.passes(asks(wide, other), {.unknown_id = 1});
+}
+
 TEST_CASE("several schemes live at once, and the first that fits decides") {
   Table table;
   auto& tables = table.steering.tables();

@@ -59,6 +59,7 @@ struct Server {
   std::string interface;                    ///< where VIP traffic arrives
   model::ServerId id{};                     ///< unique, never 0
   std::vector<model::IpAddress> signal;     ///< its MPTCP signal addresses, in the file's order
+  model::XdpMode xdp_mode = model::XdpMode::automatic;
   Position at;
 
   /// The first address of that family; nothing if it has none.

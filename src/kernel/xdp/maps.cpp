@@ -12,12 +12,8 @@
 namespace lbctl::kernel::xdp {
 
 const std::array<MapShape, map_count> map_shapes{{
-    {"vips", sizeof(qs_vip_bucket), 1u << QS_VIP_BITS, true},
-    {"services", sizeof(qs_service), QS_SERVICE_ROWS, true},
-    {"servers", sizeof(qs_server_bucket), 1u << QS_SERVER_BITS, true},
-    {"peer_macs", sizeof(qs_mac_bucket), 1u << QS_MAC_BITS, true},
-    {"settings", sizeof(qs_settings), 1, true},
-    {"counters", sizeof(qs_counters), 1, false},
+    {"tables", ".bss", sizeof(qs_tables), true},
+    {"counters", "counters", sizeof(qs_counters), false},
 }};
 
 namespace {
@@ -33,8 +29,7 @@ Result<bpf_map_info> info_of(const Fd& map) {
 bool fits(const bpf_map_info& info, const MapShape& shape) {
   return info.type == (shape.mmapable ? BPF_MAP_TYPE_ARRAY : BPF_MAP_TYPE_PERCPU_ARRAY) &&
          info.key_size == sizeof(__u32) && info.value_size == shape.value_size &&
-         info.max_entries == shape.entries &&
-         ((info.map_flags & BPF_F_MMAPABLE) != 0) == shape.mmapable;
+         info.max_entries == 1 && ((info.map_flags & BPF_F_MMAPABLE) != 0) == shape.mmapable;
 }
 
 }  // namespace
@@ -50,12 +45,12 @@ Result<MapFds> open_pinned_maps(const std::string& pin_dir) {
     auto info = info_of(out.fds[i]);
     if (!info) return fail(std::move(info.error()).during(path));
     if (!fits(*info, map_shapes[i]))
-      return fail(Error(Errc::conflict,
-                        fmt::format("{} was made by another version of lbctl: values of {} octets "
-                                    "and {} entries instead of {} and {}",
-                                    path, info->value_size, info->max_entries,
-                                    map_shapes[i].value_size, map_shapes[i].entries))
-                      .with_hint("run \"lbctl down\" with the version that made it, then apply"));
+      return fail(
+          Error(Errc::conflict,
+                fmt::format("{} was made by another version of lbctl: values of {} octets "
+                            "and {} entries instead of {} and 1",
+                            path, info->value_size, info->max_entries, map_shapes[i].value_size))
+              .with_hint("run \"lbctl down\" with the version that made it, then apply"));
   }
   return out;
 }

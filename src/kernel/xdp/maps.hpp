@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 
 #include "lbctl/base/handle.hpp"
@@ -13,13 +12,14 @@
 
 namespace lbctl::kernel::xdp {
 
-enum class MapName : std::size_t { vips, services, servers, peer_macs, settings, counters };
-inline constexpr std::size_t map_count = 6;
+enum class MapName : std::size_t { tables, counters };
+inline constexpr std::size_t map_count = 2;
 
+/// Each has one entry.
 struct MapShape {
-  const char* name;  ///< in the BPF object, and of the pin
+  const char* name;       ///< of the pin
+  const char* in_object;  ///< as libbpf calls it
   std::uint32_t value_size;
-  std::uint32_t entries;
   bool mmapable;  ///< else per CPU
 };
 /// As xdp/tables.bpf.h declares them, in the order of MapName.
@@ -46,8 +46,8 @@ class Mapping {
   ~Mapping();
 
   template <class T>
-  std::span<T> as() const {
-    return {static_cast<T*>(start_), size_ / sizeof(T)};
+  T& as() const {
+    return *static_cast<T*>(start_);
   }
 
  private:

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
-#include <quic_steer.skel.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -20,6 +19,8 @@
 #include "lbctl/kernel/xdp.hpp"
 #include "libbpf_error.hpp"
 #include "quic_steer.h"
+// Needs the types of the former.
+#include <quic_steer.skel.h>
 
 namespace lbctl::kernel {
 
@@ -53,7 +54,7 @@ Result<Fd> keep(int fd) {
 Result<> reuse(bpf_object& object, const MapFds& existing) {
   for (std::size_t i = 0; i < map_count; ++i) {
     if (!existing.fds[i]) continue;
-    bpf_map* map = bpf_object__find_map_by_name(&object, map_shapes[i].name);
+    bpf_map* map = bpf_object__find_map_by_name(&object, map_shapes[i].in_object);
     if (const int error = bpf_map__reuse_fd(map, existing.fds[i].get()); error < 0)
       return fail(bpf_error(error, fmt::format("reuse the pinned map {}", map_shapes[i].name)));
   }
@@ -66,7 +67,7 @@ Result<Program> take(const bpf_object& object) {
   if (!program) return fail(std::move(program.error()));
   out.fd = std::move(*program);
   for (std::size_t i = 0; i < map_count; ++i) {
-    auto map = keep(bpf_object__find_map_fd_by_name(&object, map_shapes[i].name));
+    auto map = keep(bpf_object__find_map_fd_by_name(&object, map_shapes[i].in_object));
     if (!map) return fail(std::move(map.error()));
     out.maps.fds[i] = std::move(*map);
   }

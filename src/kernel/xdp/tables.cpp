@@ -13,11 +13,6 @@ namespace lbctl::kernel::xdp {
 
 namespace {
 
-template <class T>
-std::span<T> values(const std::vector<Mapping>& mappings, MapName name) {
-  return mappings[static_cast<std::size_t>(name)].as<T>();
-}
-
 /// The MAC word of a peer's target, 0 if it has none.
 __u64 peer_mac(__u64 target) {
   const bool is_peer = (target & QS_KIND) >> QS_KIND_SHIFT == QS_TO_PEER;
@@ -26,28 +21,23 @@ __u64 peer_mac(__u64 target) {
 
 }  // namespace
 
-Tables::Tables(MapFds maps, std::vector<Mapping> mappings)
+Tables::Tables(MapFds maps, Mapping mapping)
     : maps_(std::move(maps)),
-      mappings_(std::move(mappings)),
-      vips_(values<qs_vip_bucket>(mappings_, MapName::vips)),
-      services_(values<qs_service>(mappings_, MapName::services)),
-      servers_(values<qs_server_bucket>(mappings_, MapName::servers)),
-      peers_(values<qs_mac_bucket>(mappings_, MapName::peer_macs)),
-      settings_(values<qs_settings>(mappings_, MapName::settings).data()) {
+      mapping_(std::move(mapping)),
+      vips_(mapping_.as<qs_tables>().vips),
+      services_(mapping_.as<qs_tables>().services),
+      servers_(mapping_.as<qs_tables>().servers),
+      peers_(mapping_.as<qs_tables>().peer_macs),
+      settings_(&mapping_.as<qs_tables>().settings) {
   servers_.each([this](const ServerLayout::Key&, __u64 target) {
     if (const __u64 mac = peer_mac(target)) ++peer_uses_[mac];
   });
 }
 
 Result<Tables> Tables::open(MapFds maps) {
-  std::vector<Mapping> mappings;
-  for (std::size_t i = 0; i < map_count && map_shapes[i].mmapable; ++i) {
-    auto mapping = Mapping::open(
-        maps.fds[i], static_cast<std::size_t>(map_shapes[i].entries) * map_shapes[i].value_size);
-    if (!mapping) return fail(std::move(mapping.error()).during(map_shapes[i].name));
-    mappings.push_back(std::move(*mapping));
-  }
-  __u32& layout = values<qs_settings>(mappings, MapName::settings).front().layout;
+  auto mapping = Mapping::open(maps[MapName::tables], sizeof(qs_tables));
+  if (!mapping) return fail(std::move(mapping.error()));
+  __u32& layout = mapping->as<qs_tables>().settings.layout;
   if (read_word(layout) == 0) write_word(layout, __u32{QS_LAYOUT});
   if (read_word(layout) != QS_LAYOUT)
     return fail(
@@ -56,7 +46,7 @@ Result<Tables> Tables::open(MapFds maps) {
                           "instead of {}",
                           read_word(layout), QS_LAYOUT))
             .with_hint("run \"lbctl down\" with the version that made them, then apply"));
-  return Tables(std::move(maps), std::move(mappings));
+  return Tables(std::move(maps), std::move(*mapping));
 }
 
 std::vector<bool> Tables::used_rows() const {

@@ -40,16 +40,18 @@ class Tables {
   bool empty() const { return vips_.size() == 0 && servers_.size() == 0; }
   Result<XdpCounters> counters() const;
   const MapFds& maps() const { return maps_; }
+  /// As the program sees it.
+  const qs_tables& raw() const { return mapping_.as<qs_tables>(); }
 
  private:
-  Tables(MapFds maps, std::vector<Mapping> mappings);
+  Tables(MapFds maps, Mapping mapping);
   std::vector<bool> used_rows() const;
   Result<__u32> free_row();
   Result<> add_peer(__u64 target);
   void drop_peer(__u64 target);
 
   MapFds maps_;
-  std::vector<Mapping> mappings_;
+  Mapping mapping_;
   BucketTable<VipLayout> vips_;
   std::span<qs_service> services_;
   BucketTable<ServerLayout> servers_;

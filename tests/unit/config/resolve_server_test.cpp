@@ -227,3 +227,14 @@ quic.cid = [ { scheme = "dpvs" }, { scheme = "msquic" } ]
                                         {{0x11, 0, IdSpace::ipv6}, here},
                                         {{0x12, 0, IdSpace::ipv6}, rs2}});
 }
+
+TEST_CASE("resolve server: the program is attached as the server wants it") {
+  for (const auto& [word, mode] : {std::pair{"automatic", XdpMode::automatic},
+                                   {"native", XdpMode::native},
+                                   {"generic", XdpMode::generic}}) {
+    std::string text = dual_stack;
+    const std::string at = "[servers.rs1]\n";
+    text.insert(text.find(at) + at.size(), "xdp_mode = \"" + std::string(word) + "\"\n");
+    CHECK(server(text).state.xdp.attachments.at("eth1").mode == mode);
+  }
+}

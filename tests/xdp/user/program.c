@@ -5,21 +5,12 @@
 
 #include "program.h"
 
-struct user_tables user_tables;
+struct qs_counters user_counters;
 
+/* Of the only map that is looked up. */
 void *user_lookup(const void *map, __u32 index)
 {
-	if (map == &vips)
-		return index < 1u << QS_VIP_BITS ? &user_tables.vips[index] : NULL;
-	if (map == &services)
-		return index < QS_SERVICE_ROWS ? &user_tables.services[index] : NULL;
-	if (map == &servers)
-		return index < 1u << QS_SERVER_BITS ? &user_tables.servers[index] : NULL;
-	if (map == &peer_macs)
-		return index < 1u << QS_MAC_BITS ? &user_tables.peer_macs[index] : NULL;
-	if (map == &settings)
-		return &user_tables.settings;
-	return &user_tables.counters;
+	return map == &counters && index == 0 ? &user_counters : NULL;
 }
 
 int user_run(__u32 begin, __u32 end)
