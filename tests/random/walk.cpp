@@ -233,8 +233,6 @@ void Walk::expect_used_stand(const Goal& goal, const NodeState& earlier) {
   // With the address goes its endpoint. One for a port of a VIP that stays goes with the file.
   for (const auto& [address, count] : kernel_.sockets) {
     CHECK(stands(address));
-    const bool wanted = std::ranges::any_of(
-        goal.want.addresses, [&](const auto& entry) { return entry.first.address == address; });
     for (const auto& [key, endpoint] : earlier.mptcp.endpoints)
       if (key.address == address && (number(key.port) == 0 || !wanted(address)))
         CHECK(kernel_.state.mptcp.endpoints.contains(key));
