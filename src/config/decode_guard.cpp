@@ -2,25 +2,25 @@
 #include "decode_parts.hpp"
 
 namespace lbctl::config {
-namespace {
 
-DraftRate decode_limit(const Node& table, std::string_view rate_key, std::string_view burst_key,
-                       Report& report) {
+DraftRate decode_limit(const Node& table, Report& report) {
   DraftRate out;
-  if (const Member* found = member(table, rate_key, Kind::text)) {
+  if (const Member* found = member(table, "syn_rate", Kind::text)) {
     if (const auto rate = decode_rate(found->value, rate_range, report))
       out.rate = {*rate, found->value.at};
     else
       out.whole = false;
   }
-  if (const Member* found = member(table, burst_key, Kind::integer)) {
-    if (const auto burst = decode_number(found->value, burst_key, rate_range, report))
+  if (const Member* found = member(table, "syn_burst", Kind::integer)) {
+    if (const auto burst = decode_number(found->value, "syn_burst", rate_range, report))
       out.burst = {static_cast<std::uint32_t>(*burst), found->value.at};
     else
       out.whole = false;
   }
   return out;
 }
+
+namespace {
 
 void decode_prefix(const Node& table, std::string_view key, Range range, std::uint8_t& out,
                    Report& report) {
@@ -34,8 +34,7 @@ void decode_guard(const Member& entry, DraftService& out, Report& report) {
   const Node& table = entry.value;
   DraftGuard& guard = out.guard;
   guard.at = entry.key_at;
-  guard.syn = decode_limit(table, "syn_rate", "syn_burst", report);
-  guard.join = decode_limit(table, "join_rate", "join_burst", report);
+  guard.syn = decode_limit(table, report);
   if (const Member* found = member(table, "mptcp_only", Kind::boolean))
     guard.mptcp_only = {found->value.boolean, found->value.at};
   if (const Member* found = member(table, "sources", Kind::table)) {

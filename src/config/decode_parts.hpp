@@ -80,6 +80,8 @@ DraftServer decode_server(const Member& entry, Report& report);
 /// How its packets travel, and the limits of its servers.
 void decode_forward(const Node& table, DraftService& out, Report& report);
 /// What sources may send.
+/// The keys syn_rate and syn_burst.
+DraftRate decode_limit(const Node& table, Report& report);
 void decode_guard(const Member& entry, DraftService& out, Report& report);
 /// From a weight or a table; false if something in it is wrong.
 bool decode_use(const Node& node, DraftUse& out, Report& report);

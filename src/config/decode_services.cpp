@@ -91,6 +91,7 @@ void decode_servers(const Names& servers, const Node& table, DraftService& out, 
 void decode_mptcp(const Member& entry, DraftService& out, Report& report) {
   const Node& table = entry.value;
   out.mptcp = entry.key_at;
+  out.joins = decode_limit(table, report);
   if (const Member* found = member(table, "signal", Kind::text)) {
     if (const auto signal = one_of(found->value, "signal", {Signal::address, Signal::port}, report))
       out.signal = {*signal, found->value.at};

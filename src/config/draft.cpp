@@ -127,7 +127,7 @@ Service to_service(const DraftService& draft, const Source& source) {
   }
   out.mptcp.join_only = draft.join_only.value;
   out.guard.syn = to_rate(draft.guard.syn);
-  out.guard.join = to_rate(draft.guard.join);
+  out.mptcp.syn = to_rate(draft.joins);
   out.guard.mptcp_only = draft.guard.mptcp_only.value;
   out.guard.prefix_v4 = draft.guard.prefix_v4;
   out.guard.prefix_v6 = draft.guard.prefix_v6;

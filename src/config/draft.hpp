@@ -86,7 +86,7 @@ struct DraftRate {
 
 struct DraftGuard {
   std::optional<Span> at;  ///< its table
-  DraftRate syn, join;
+  DraftRate syn;
   Spanned<bool> mptcp_only;
   std::optional<Span> sources;  ///< its table
   std::uint8_t prefix_v4 = 32, prefix_v6 = 64;
@@ -120,6 +120,7 @@ struct DraftService {
   Spanned<Via> via{Via::forward, {}};
   std::optional<Spanned<std::uint16_t>> port_base;
   bool signal_known = true;  ///< none of the three was wrong by itself
+  DraftRate joins;           ///< of its table, too
   DraftList<DraftCid> cids;
   Initial initial = Initial::steer;
   Unknown unknown = Unknown::pass;

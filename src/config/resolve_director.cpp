@@ -155,7 +155,7 @@ void add_signals(model::NodeState& state, const Config& config, const Director& 
     if (!service.has(Protocol::mptcp) || service.mptcp.via == Via::direct) continue;
     for (const auto& [name, use] : service.servers) {
       const Server& server = config.servers.at(name);
-      if (service.guard.join) limit_joins(table_of(state, director), service, server);
+      if (service.mptcp.syn) limit_joins(table_of(state, director), service, server);
       for (const model::EndpointKey& signal : service.announced(server))
         // Each has its family's, or the file was refused.
         if (const auto address = server.address_of(signal.address.family()))

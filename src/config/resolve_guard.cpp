@@ -30,11 +30,11 @@ model::SignalForward& table_at(model::NodeState& state, const std::set<std::stri
 }
 
 void limit_joins(model::SignalForward& table, const Service& service, const Server& server) {
-  if (!service.guard.join) return;
+  if (!service.mptcp.syn) return;
   for (const EndpointKey& signal : service.announced(server)) {
     const std::vector<model::Port> own{signal.port};
     for (const model::Port port : number(signal.port) != 0 ? own : service.ports)
-      limit(table, service, "join", *service.guard.join, {signal.address, port});
+      limit(table, service, "join", *service.mptcp.syn, {signal.address, port});
   }
 }
 

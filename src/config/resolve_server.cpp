@@ -53,7 +53,7 @@ void add_signals(model::NodeState& state, const Config& config, const Service& s
       table_at(state, {server.interface}, "").addresses[signal] = {std::nullopt, true};
   }
   // No director sees what the network brings.
-  if (service.mptcp.via == Via::direct && service.guard.join)
+  if (service.mptcp.via == Via::direct && service.mptcp.syn)
     limit_joins(table_at(state, {server.interface}, ""), service, server);
 }
 

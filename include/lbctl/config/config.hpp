@@ -93,8 +93,9 @@ std::string_view name(Via via);
 struct MptcpSettings {
   Signal signal = Signal::address;
   Via via = Via::forward;
-  std::uint16_t port_base = 0;  ///< with Signal::port; a server's port is this + its id
-  bool join_only = true;        ///< a SYN to a signal address without MP_JOIN is dropped
+  std::uint16_t port_base = 0;     ///< with Signal::port; a server's port is this + its id
+  bool join_only = true;           ///< a SYN to a signal address without MP_JOIN is dropped
+  std::optional<model::Rate> syn;  ///< what a source may send of SYNs to signal addresses
 };
 
 /// One layout of connection IDs. The key itself stays in its file until a node needs it.
@@ -106,10 +107,9 @@ struct QuicCid {
 
 /// What a source may send to a service; the rest is dropped before it costs anything.
 struct GuardSettings {
-  std::optional<model::Rate> syn;   ///< connections to the VIPs
-  std::optional<model::Rate> join;  ///< extra subflows of MPTCP
-  bool mptcp_only = false;          ///< connections without MPTCP are dropped
-  std::uint8_t prefix_v4 = 32;      ///< sources that are equal up to here count as one
+  std::optional<model::Rate> syn;  ///< connections to the VIPs
+  bool mptcp_only = false;         ///< connections without MPTCP are dropped
+  std::uint8_t prefix_v4 = 32;     ///< sources that are equal up to here count as one
   std::uint8_t prefix_v6 = 64;
   std::uint8_t prefix(model::Family family) const {
     return family == model::Family::v4 ? prefix_v4 : prefix_v6;

@@ -12,9 +12,10 @@ interface = "eth0"
 
 [services.web]
 """
+JOINS = """join_only = true
+syn_rate = "10/second"
+syn_burst = 20"""
 GUARD = """[services.web.guard]
-join_rate = "10/second"
-join_burst = 20
 syn_rate = "20/second"
 syn_burst = 60
 
@@ -56,7 +57,7 @@ def dropped(chain, text):
 
 def floods(checks):
     """SYNs that are no joins, and too many joins from one source, end at the director; others are not concerned"""
-    with Lab(config={"[services.web.quic]": GUARD}) as lab:
+    with Lab(config={"[services.web.quic]": GUARD, "join_only = true": JOINS}) as lab:
         lab.apply()
         lab.serve_echo()
         target = lab.signal_address("rs1", 4)

@@ -316,9 +316,10 @@ servers = ["rs1"]
 [services.web.guard]
 syn_rate = "200/second"
 syn_burst = 400
-join_rate = "10/minute"
 mptcp_only = true
 sources = { ipv4 = 24 }
+[services.web.mptcp]
+syn_rate = "10/minute"
 [services.plain]
 vip = ["192.0.2.101"]
 ports = [80]
@@ -359,8 +360,7 @@ TEST_CASE("resolve: where the network brings joins, the servers limit them") {
 vip = ["192.0.2.100"]
 ports = [443]
 protocols = ["mptcp"]
-mptcp = { via = "direct", join_only = false }
-guard = { join_rate = "10/second", join_burst = 20 }
+mptcp = { via = "direct", join_only = false, syn_rate = "10/second", syn_burst = 20 }
 )");
   CHECK_FALSE(director(text).state.nft.forward);
   const auto server = resolve(test::config_of(text), "rs2", {});
