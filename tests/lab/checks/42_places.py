@@ -101,14 +101,17 @@ def limits(node):
     return [words[words.index(name) + 1] for name in ("add_addr_accepted", "subflows")]
 
 
+def attached(node):
+    return json.loads(on(node, "bpftool", "-j", "net", "show").stdout)[0]["xdp"]
+
+
 def steered_from(node):
-    return [one["devname"] for one in json.loads(on(node, "bpftool", "-j", "net", "show").stdout)[0]["xdp"]]
+    return [one["devname"] for one in attached(node)]
 
 
 def map_rows(node, name, row=None):
     """A map of the steering program that the node's device has: one row, or those not all zero."""
-    attached = json.loads(on(node, "bpftool", "-j", "net", "show").stdout)[0]["xdp"]
-    program = json.loads(run("bpftool", "-j", "prog", "show", "id", attached[0]["id"]).stdout)
+    program = json.loads(run("bpftool", "-j", "prog", "show", "id", attached(node)[0]["id"]).stdout)
     maps = [json.loads(run("bpftool", "-j", "map", "show", "id", one).stdout) for one in program["map_ids"]]
     number = next(one["id"] for one in maps if one.get("name") == name)
     dumped = json.loads(run("bpftool", "-j", "map", "dump", "id", number).stdout)
@@ -189,6 +192,11 @@ GROUPS = [
           [0xE0, 0x20, 12, 1, 0, 40]),
          (CID.replace("config = 0, id_length = 2, nonce_length = 6", "config = 6, id_length = 1, nonce_length = 18"),
           [0xE0, 0xC0, 20, 1, 0, 56])),
+    ]),
+    ("rs1", [
+        ("xdp_mode", 'interface = "eth0"\nid = 1', lambda node: [one["mode"] for one in attached(node)],
+         ('interface = "eth0"\nid = 1\nxdp_mode = "native"', ["driver"]),
+         ('interface = "eth0"\nid = 1\nxdp_mode = "generic"', ["generic"])),
     ]),
 ]
 
