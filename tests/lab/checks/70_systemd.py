@@ -10,6 +10,8 @@ from labkit import LBCTL, TOP, LabError, run, wait_for
 INIT = """
 mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/system
+# It would empty /tmp, where this source tree may stand.
+ln -s /dev/null /run/systemd/system/systemd-tmpfiles-setup.service
 mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
 printf '[Unit]\\nRequires=basic.target\\nAfter=basic.target\\nAllowIsolate=yes\\n' >/run/systemd/system/lab.target
 export container=lab
