@@ -2,6 +2,7 @@
 the first apply, changed by the second, read back with ip, nft, ipvsadm and bpftool."""
 
 import json
+import os
 import re
 
 from labkit import CONFIG, Lab, on, run
@@ -109,32 +110,36 @@ def steered_from(node):
     return [one["devname"] for one in attached(node)]
 
 
-def map_rows(node, name, row=None):
-    """A map of the steering program that the node's device has: one row, or those not all zero."""
+def tables(node):
+    """Those of the steering program that the node's device has."""
     program = json.loads(run("bpftool", "-j", "prog", "show", "id", attached(node)[0]["id"]).stdout)
     maps = [json.loads(run("bpftool", "-j", "map", "show", "id", one).stdout) for one in program["map_ids"]]
-    number = next(one["id"] for one in maps if one.get("name") == name)
+    number = next(one["id"] for one in maps if one.get("name", "").endswith(".bss"))
     dumped = json.loads(run("bpftool", "-j", "map", "dump", "id", number).stdout)
-    if row is not None:
-        return dumped[row]["formatted"]["value"]
-    return [one["formatted"]["value"] for one in dumped if any(int(octet, 16) for octet in one["value"])]
+    return dumped[0]["formatted"]["value"][".bss"][0]["tables"]
+
+
+def quic_service(node):
+    found = tables(node)
+    row = next(way["row"] for bucket in found["vips"] for way in bucket["way"] if way["port_family"])
+    return found["services"][row]
 
 
 def cid_layout(node):
     """Mask and value of the first octets, length of the connection ID, where its server id is."""
-    row = next(way["row"] for bucket in map_rows(node, "vips") for way in bucket["way"] if way["port_family"])
-    slot = map_rows(node, "services", row)["slot"][0]
+    slot = quic_service(node)["slot"][0]
     return [slot[key] for key in ("match_mask", "match_value", "cid_length", "id_octet", "id_shl", "id_shr")]
 
 
 def server_ids(node):
-    return sorted(way["id"] for bucket in map_rows(node, "servers") for way in bucket["way"] if way["id"])
+    return sorted(way["id"] for bucket in tables(node)["servers"] for way in bucket["way"] if way["id"])
 
 
 def tcp_udp(node, vip):
     return [one for one in ipvs(node) if f" 192.0.2.{vip}:" in one]
 
 
+KEYS = os.path.join(os.path.dirname(CONFIG), "key")
 NODE = 'interface = "eth0"\n[servers.rs1]'
 SIGNAL = 'signal = ["192.0.2.111", "2001:db8:100::111"]'
 CID = 'cid = { scheme = "quic-lb", config = 0, id_length = 2, nonce_length = 6 }'
@@ -161,6 +166,9 @@ GROUPS = [
         ("signal, on the director", SIGNAL, lambda node: [one.split()[0] for one in elements("signal4")(node)],
          ('signal = ["192.0.2.121", "2001:db8:100::111"]', ["192.0.2.112", "192.0.2.121"]),
          ('signal = ["192.0.2.131", "2001:db8:100::111"]', ["192.0.2.112", "192.0.2.131"])),
+        ("guard.mptcp_only", "[services.web.mptcp]", elements("mptcp_only4"),
+         ("[services.web.guard]\nmptcp_only = true\n[services.web.mptcp]", ["192.0.2.100 . 443"]),
+         ("[services.web.guard]\nmptcp_only = false\n[services.web.mptcp]", [])),
         ("join_only", "join_only = true", lambda node: len(elements("join_only4")(node)),
          ("join_only = false", 0), ("join_only = true", 2)),
     ]),
@@ -194,6 +202,24 @@ GROUPS = [
           [0xE0, 0xC0, 20, 1, 0, 56])),
     ]),
     ("rs1", [
+        ("cid.scheme, version", CID, cid_layout,
+         ('cid = { scheme = "katran", version = 1 }', [0xC0, 0x40, 8, 0, 2, 48]),
+         ('cid = { scheme = "katran", version = 2 }', [0xC0, 0x80, 8, 1, 0, 40])),
+    ]),
+    ("rs1", [
+        ("cid.id_length, offset, length; initial, unknown", CID,
+         lambda node: [*cid_layout(node), quic_service(node)["flags"]],
+         ('cid = { scheme = "raw", id_length = 2, offset = 3, length = 9 }\ninitial = "local"\nunknown = "drop"',
+          [0, 0, 9, 3, 0, 48, 3]),
+         ('cid = { scheme = "raw", id_length = 1, offset = 4, length = 12 }\ninitial = "steer"\nunknown = "pass"',
+          [0, 0, 12, 4, 0, 56, 0])),
+    ]),
+    ("rs1", [
+        ("cid.key_file", CID, lambda node: quic_service(node)["slot"][0]["round_key"][:4],
+         (CID.replace(" }", f', key_file = "{KEYS}0.key" }}'), [0x00010203, 0x04050607, 0x08090A0B, 0x0C0D0E0F]),
+         (CID.replace(" }", f', key_file = "{KEYS}1.key" }}'), [0x01020304, 0x05060708, 0x090A0B0C, 0x0D0E0F10])),
+    ]),
+    ("rs1", [
         ("xdp_mode", 'interface = "eth0"\nid = 1', lambda node: [one["mode"] for one in attached(node)],
          ('interface = "eth0"\nid = 1\nxdp_mode = "native"', ["driver"]),
          ('interface = "eth0"\nid = 1\nxdp_mode = "generic"', ["generic"])),
@@ -206,9 +232,16 @@ def write(text):
         file.write(text)
 
 
+def only_root(path, flags):
+    return os.open(path, flags, 0o600)
+
+
 def each_option(checks):
     """at first apply and on change, read with ip, nft, ipvsadm and bpftool"""
     with Lab(servers=2) as lab:
+        for first in (0, 1):
+            with open(f"{KEYS}{first}.key", "w", encoding="utf-8", opener=only_root) as file:
+                file.write(bytes(range(first, first + 16)).hex() + "\n")
         for node in ("dir1", "rs1"):
             run("ip", "-n", f"lab-{node}", "link", "add", "eth1", "type", "veth", "peer", "name", "peer1")
             for device in ("eth1", "peer1"):
