@@ -1,15 +1,11 @@
 """Multipath TCP: extra subflows come home, and what happens when lbctl's part is missing."""
 
-from labkit import CounterDelta, Lab, client_mptcp, host_of, on, settles
+from labkit import CounterDelta, Lab, client_mptcp, extra_subflows, host_of, on, settles
 
 CONNECTIONS = 30
 # The client's modes: tests/lab/topology says what each does.
 # Where a connection's second subflow may start: the client's second uplink.
 SECOND_UPLINK = {"203.0.113.2", "2001:db8:b::2"}
-
-
-def extra_subflows(report):
-    return [flow for flow in report["subflows"][1:] if flow["state"] == "established"]
 
 
 def talk(lab, family, mode, subflows, *extra):

@@ -1,15 +1,11 @@
 """Multipath TCP by a port of the VIP for each server: joins come home over IPv4 without spare addresses."""
 
-from labkit import VIP, CounterDelta, Lab, client_mptcp, on, settles
+from labkit import VIP, CounterDelta, Lab, client_mptcp, extra_subflows, on, settles
 
 CONNECTIONS = 30
 BASE = 44300
 PORT_MODE = {'vip = ["192.0.2.100", "2001:db8:100::100"]': 'vip = ["192.0.2.100"]',
              'signal = "address"': f'signal = "port"\nport_base = {BASE}'}
-
-
-def extra_subflows(report):
-    return [flow for flow in report["subflows"][1:] if flow["state"] == "established"]
 
 
 def joins_come_home(checks):

@@ -4,7 +4,7 @@ the first apply, changed by the second, read back with ip, nft, ipvsadm and bpft
 import json
 import re
 
-from labkit import CONFIG, Lab, on, run
+from labkit import Lab, on, run, write_config
 
 # One file; each option replaces a text that it has once, twice over.
 FILE = """[cluster]
@@ -193,11 +193,6 @@ GROUPS = [
 ]
 
 
-def write(text):
-    with open(CONFIG, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
 def each_option(checks):
     """at first apply and on change, read with ip, nft, ipvsadm and bpftool"""
     with Lab(servers=2) as lab:
@@ -212,7 +207,7 @@ def each_option(checks):
                     if FILE.count(option[1]) != 1:
                         raise ValueError(f"{option[0]}: the file has {FILE.count(option[1])} times {option[1]}")
                     text = text.replace(option[1], option[step][0])
-                write(text)
+                write_config(text)
                 lab.lbctl(node, "apply", "--no-drain")
                 for option in options:
                     checks.equal(f"{node}: {option[0]}: {what}", option[2](node), option[step][1])
