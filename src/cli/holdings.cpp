@@ -74,6 +74,14 @@ std::size_t destinations(const model::IpvsState& state) {
   return out;
 }
 
+template <class Map>
+std::vector<std::string> keys(const Map& map) {
+  std::vector<std::string> out;
+  for (const auto& [key, value] : map)
+    out.push_back(key.text());
+  return out;
+}
+
 std::vector<std::string> daemons(const model::NodeState& state) {
   std::vector<std::string> out;
   for (const auto& [role, daemon] : state.ipvs_node.daemons)
@@ -135,13 +143,10 @@ std::string render(const Holding& holding) {
     line("ipvs", fmt::format("{}, {}", count(state.ipvs.size(), "virtual service"),
                              count(destinations(state.ipvs), "destination")));
   }
-  if (state.nft.forward) {
-    line("nft",
-         fmt::format("{}: {}",
-                     state.nft.forward->server_device.empty() ? "signal addresses guarded"
-                                                              : "signal addresses brought home",
-                     state.nft.forward->addresses.size()));
-  }
+  if (state.nft.forward)
+    line("joins", (state.nft.forward->server_device.empty() ? "guarded for " : "brought home for ") +
+                      shortened(keys(state.nft.forward->addresses)));
+  if (state.nft.marks) line("marks", "set for " + shortened(keys(*state.nft.marks)));
   if (!state.ipvs_node.timeouts.empty()) line("timeouts", plan::describe(state.ipvs_node.timeouts));
   if (!state.mptcp.endpoints.empty()) {
     line("mptcp", count(state.mptcp.endpoints.size(), "endpoint") +

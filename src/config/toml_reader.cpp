@@ -59,7 +59,8 @@ std::optional<Scalars> read_together(std::span<const std::string_view> texts) {
   }
 }
 
-/// All values in one go, which costs least; one by one only to find which of them is none.
+/// All values in one go, which costs least. The scanner has judged them all, so that toml11 takes
+/// them is not in doubt; if it ever does not, one by one tells which it was.
 std::optional<Scalars> read_scalars(const File& file, const Scan& scan, Report& report) {
   const std::vector<std::string_view> texts = scalar_texts(file, scan);
   auto scalars = read_together(texts);

@@ -1,14 +1,12 @@
 // Limits, mptcp_only and the real server's guard: made by our code and read by nft, and back.
 #include <doctest/doctest.h>
 
-#include <fstream>
 #include <memory>
-#include <regex>
-#include <sstream>
 #include <string>
 
 #include "lbctl/kernel/nft.hpp"
 #include "namespace.hpp"
+#include "rules_text.hpp"
 
 namespace {
 
@@ -67,29 +65,11 @@ struct Node {
   }
 };
 
-/// No comments, no empty lines, one space.
-std::string essence(const std::string& text) {
-  std::string out;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    line = std::regex_replace(line.substr(0, line.find('#')), std::regex("\\s+"), " ");
-    if (line.find_first_not_of(' ') == std::string::npos) continue;
-    out += line.substr(line.front() == ' ' ? 1 : 0) + "\n";
-  }
-  return out;
-}
-
-std::string rules_file(const std::string& name) {
-  std::ifstream file(std::string(LBCTL_SOURCE_DIR "/rules/") + name);
-  REQUIRE(file.good());
-  return {(std::istreambuf_iterator<char>(file)), {}};
-}
-
 void check_example(const std::string& name, const model::SignalForward& example) {
   CAPTURE(name);
   Node node;
   node.create(example);
-  CHECK(essence(rules_file(name)) == essence(run("nft -s list table netdev lbctl")));
+  CHECK(tests::essence_of_file(name) == tests::essence(run("nft -s list table netdev lbctl")));
   CHECK(node.observe() == model::NftState{.forward = example, .intact = true});
   run("nft flush ruleset; nft -f " LBCTL_SOURCE_DIR "/rules/" + name);
   CHECK(node.observe() == model::NftState{.forward = example, .intact = true});

@@ -1,13 +1,11 @@
 // The table of firewall marks: written with our code and read with nft, and the other way round.
 #include <doctest/doctest.h>
 
-#include <fstream>
 #include <memory>
-#include <regex>
-#include <sstream>
 
 #include "lbctl/kernel/nft.hpp"
 #include "namespace.hpp"
+#include "rules_text.hpp"
 
 namespace {
 
@@ -79,18 +77,6 @@ std::string listing() {
   return run("nft -s list table inet lbctl");
 }
 
-/// No comments, no empty lines, one space.
-std::string essence(const std::string& text) {
-  std::string out;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    line = std::regex_replace(line.substr(0, line.find('#')), std::regex("\\s+"), " ");
-    if (line.find_first_not_of(' ') == std::string::npos) continue;
-    out += line.substr(line.front() == ' ' ? 1 : 0) + "\n";
-  }
-  return out;
-}
-
 constexpr const char* rules_file = LBCTL_SOURCE_DIR "/rules/director-marks.nft";
 
 }  // namespace
@@ -98,10 +84,7 @@ constexpr const char* rules_file = LBCTL_SOURCE_DIR "/rules/director-marks.nft";
 TEST_CASE("nft marks: rules/director-marks.nft is what nft lists after we made the table") {
   Director director;
   director.must(made(example()));
-  std::ifstream file(rules_file);
-  REQUIRE(file.good());
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
-  CHECK(essence(text) == essence(listing()));
+  CHECK(tests::essence_of_file("director-marks.nft") == tests::essence(listing()));
 }
 
 TEST_CASE("nft marks: the rules file, loaded with nft, is read as intact") {

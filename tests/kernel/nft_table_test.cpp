@@ -2,13 +2,11 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include <fstream>
 #include <memory>
-#include <regex>
-#include <sstream>
 
 #include "lbctl/kernel/nft.hpp"
 #include "namespace.hpp"
+#include "rules_text.hpp"
 
 namespace {
 
@@ -81,27 +79,12 @@ std::string listing() {
   return run("nft -s list table netdev lbctl");
 }
 
-/// What counts when a rules file is compared: no comments, no empty lines, one space.
-std::string essence(const std::string& text) {
-  std::string out;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    line = std::regex_replace(line.substr(0, line.find('#')), std::regex("\\s+"), " ");
-    if (line.find_first_not_of(' ') == std::string::npos) continue;
-    out += line.substr(line.front() == ' ' ? 1 : 0) + "\n";
-  }
-  return out;
-}
-
 }  // namespace
 
 TEST_CASE("nft: rules/director-forward.nft is what nft lists after we made the table") {
   Director director;
   director.must({model::CreateForward{.forward = example(), .replaces = false}});
-  std::ifstream file(LBCTL_SOURCE_DIR "/rules/director-forward.nft");
-  REQUIRE(file.good());
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
-  CHECK(essence(text) == essence(listing()));
+  CHECK(tests::essence_of_file("director-forward.nft") == tests::essence(listing()));
 }
 
 TEST_CASE("nft: the rules file, loaded with nft, is read as intact") {

@@ -79,6 +79,12 @@ def host_of(address_port):
     return address_port.rsplit(":", 1)[0].strip("[]")
 
 
+def write_config(text):
+    """The lab's file is this from now on."""
+    with open(CONFIG, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 class Lab:
     """The topology, from up to down, with the processes in it."""
 
@@ -109,8 +115,7 @@ class Lab:
             if old not in text:
                 raise LabError(f"{CONFIG} has no '{old}'")
             text = text.replace(old, new)
-        with open(CONFIG, "w", encoding="utf-8") as file:
-            file.write(text)
+        write_config(text)
 
     def lbctl_words(self, node, *words, config=CONFIG):
         return [LBCTL, "-f", config, "--node", node, *words]

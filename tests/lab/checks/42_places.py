@@ -5,7 +5,7 @@ import json
 import os
 import re
 
-from labkit import CONFIG, Lab, on, run
+from labkit import Lab, on, run, write_config
 
 # One file; each option replaces a text that it has once, twice over.
 FILE = """[cluster]
@@ -227,11 +227,6 @@ GROUPS = [
 ]
 
 
-def write(text):
-    with open(CONFIG, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
 def only_root(path, flags):
     return os.open(path, flags, 0o600)
 
@@ -253,7 +248,7 @@ def each_option(checks):
                     if FILE.count(option[1]) != 1:
                         raise ValueError(f"{option[0]}: the file has {FILE.count(option[1])} times {option[1]}")
                     text = text.replace(option[1], option[step][0])
-                write(text)
+                write_config(text)
                 lab.lbctl(node, "apply", "--no-drain")
                 for option in options:
                     checks.equal(f"{node}: {option[0]}: {what}", option[2](node), option[step][1])

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from labkit import CONFIG, VIP, Lab, changes, look, on, wait_for
+from labkit import CONFIG, VIP, Lab, changes, look, on, wait_for, write_config
 
 SERVICES = """
 [services.range]
@@ -79,8 +79,7 @@ def write(lab, text):
         nodes = file.read().split("[services.web]")[0]
     servers = "".join(f"\n[servers.{name}]\naddress = [\"192.0.2.{10 + n}\", \"2001:db8:100::{10 + n}\"]\n"
                       f"interface = \"eth0\"\nid = {n}\n" for n, name in enumerate(lab.servers, 1))
-    with open(CONFIG, "w", encoding="utf-8") as file:
-        file.write(nodes + text + servers)
+    write_config(nodes + text + servers)
 
 
 def serve(lab):

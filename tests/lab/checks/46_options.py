@@ -4,7 +4,7 @@ ipvsadm and sysctl."""
 import json
 import re
 
-from labkit import CONFIG, VIP, Lab, on, run
+from labkit import VIP, Lab, on, run, write_config
 
 NODES = """[cluster]
 name = "lab"
@@ -83,11 +83,6 @@ def file_of(which):
     return out
 
 
-def write(text):
-    with open(CONFIG, "w", encoding="utf-8") as file:
-        file.write(text)
-
-
 def flags_sorted(words):
     return re.sub(r"(?<=-b )\S+", lambda flags: ",".join(sorted(flags[0].split(","))), words)
 
@@ -136,7 +131,7 @@ def each_option(checks):
         checks.skip(f"scheduler {one}", "this kernel was built without it")
     with Lab(servers=1) as lab:
         for which, what in ((1, "set"), (2, "changed")):
-            write(file_of(which))
+            write_config(file_of(which))
             lab.lbctl("dir1", "apply")
             have, want = read_back(), expected(which)
             for number, option in enumerate(OPTIONS):
@@ -147,7 +142,7 @@ def each_option(checks):
             again = lab.lbctl("dir1", "apply")
             checks.that(f"the second apply has nothing to do: {what}", "nothing to do" in again.stdout, again.stdout)
         json_of(checks, lab)
-        write(file_of(1))
+        write_config(file_of(1))
         script = lab.lbctl("dir1", "plan", "--commands").stdout
         done = on("dir1", "sh", "-eu", input=script, check=False)
         checks.equal("the plan's commands back to the first file run", (done.returncode, done.stderr), (0, ""))
@@ -199,7 +194,7 @@ def sysctls_of_masquerade(checks):
         before = sysctls("dir1", DIRECTOR), sysctls("rs1", SERVER)
         checks.equal("at first", before, ("0 1 1 0 0".split(), "0 0 1".split()))
         for vips, forward, director, server, on_lo in steps:
-            write(NODES + service.format(vips, forward))
+            write_config(NODES + service.format(vips, forward))
             lab.apply()
             what = f"{vips} by {forward}"
             checks.equal(f"director: {what}", sysctls("dir1", DIRECTOR), director.split())

@@ -2,7 +2,7 @@
 
 import json
 
-from labkit import CONFIG, Lab, on, wait_for
+from labkit import Lab, on, wait_for, write_config
 from livekit import Talk
 
 VIPS = {"web": {4: "192.0.2.100", 6: "2001:db8:100::100"}, "dns": {4: "192.0.2.101", 6: "2001:db8:100::101"}}
@@ -44,8 +44,7 @@ def write(lab, web_servers):
         text += (f"[services.{name}]\nvip = {json.dumps(list(VIPS[name].values()))}\nports = {ports}\n"
                  f'protocols = ["{protocol}"]\nscheduler = "wrr"\nforward = "masquerade"\nserver_port = {port}\n'
                  f"servers = {servers}\n")
-    with open(CONFIG, "w", encoding="utf-8") as file:
-        file.write(text)
+    write_config(text)
 
 
 def shares(names):

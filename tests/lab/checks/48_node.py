@@ -3,7 +3,7 @@
 import os
 import re
 
-from labkit import CONFIG, LBCTL, Lab, changes, look, on, run, wait_for
+from labkit import CONFIG, LBCTL, Lab, changes, look, on, run, wait_for, write_config
 
 DIRECTOR = """
 [cluster]
@@ -61,8 +61,7 @@ def as_read(value):
 
 
 def write(text, roles=""):
-    with open(CONFIG, "w", encoding="utf-8") as file:
-        file.write(DIRECTOR.format(roles=roles) + text)
+    write_config(DIRECTOR.format(roles=roles) + text)
 
 
 def table(name, values):
@@ -265,8 +264,7 @@ id = 3
 def synced(checks):
     """a connection through one director stands in the table of the other (its node is lab-rs2)"""
     with Lab(servers=2) as lab:
-        with open(CONFIG, "w", encoding="utf-8") as file:
-            file.write(TWO)
+        write_config(TWO)
         lab.lbctl("rs1", "apply")
         lab.servers = ["rs1"]
         on("rs2", LBCTL, "-f", CONFIG, "--node", "dir2", "apply")

@@ -1,6 +1,6 @@
 """Services forwarded through tunnels: real servers unpack what directors wrap, both families."""
 
-from labkit import CONFIG, FULL, Lab, PacketCount, changes, look, on, run
+from labkit import FULL, Lab, PacketCount, changes, look, on, run, write_config
 
 FILE = """
 [cluster]
@@ -43,8 +43,7 @@ MODULES = ("ipip", "ip6_tunnel", "ip_gre", "ip6_gre", "fou", "fou6")
 
 
 def write(kind):
-    with open(CONFIG, "w", encoding="utf-8") as file:
-        file.write(FILE.format(tunnel=KINDS[kind][0]))
+    write_config(FILE.format(tunnel=KINDS[kind][0]))
 
 
 def devices(node):
