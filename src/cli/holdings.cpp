@@ -144,8 +144,9 @@ std::string render(const Holding& holding) {
                              count(destinations(state.ipvs), "destination")));
   }
   if (state.nft.forward)
-    line("joins", (state.nft.forward->server_device.empty() ? "guarded for " : "brought home for ") +
-                      shortened(keys(state.nft.forward->addresses)));
+    line("joins",
+         (state.nft.forward->server_device.empty() ? "guarded for " : "brought home for ") +
+             shortened(keys(state.nft.forward->addresses)));
   if (state.nft.marks) line("marks", "set for " + shortened(keys(*state.nft.marks)));
   if (!state.ipvs_node.timeouts.empty()) line("timeouts", plan::describe(state.ipvs_node.timeouts));
   if (!state.mptcp.endpoints.empty()) {
