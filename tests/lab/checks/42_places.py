@@ -5,7 +5,7 @@ import json
 import os
 import re
 
-from labkit import Lab, on, run, write_config
+from labkit import CONFIG, Lab, on, run, write_config
 
 # One file; each option replaces a text that it has once, twice over.
 FILE = """[cluster]
