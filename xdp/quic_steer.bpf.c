@@ -29,27 +29,9 @@
  */
 const volatile char build_digest[QS_DIGEST_LEN + 1] = "";
 
-/* Octets that must follow the UDP header before anything is decoded.
- *
- * Short header: 1 + 20, so that any connection ID (at most 20 octets) can be
- * read without a further check. This turns no packet away that a QUIC stack
- * could use: header protection samples 16 octets, 4 octets after the start of
- * the packet number, and senders must pad for it (RFC 9001, 5.4.2); so a
- * 1-RTT packet has 1 + CID length + 4 + 16 octets or more. A stateless reset
- * has 21 too (RFC 9000, 10.3), and is not decodable anyway.
- *
- * Long header: 6 + 20. Initial, 0-RTT and Handshake packets of QUIC 1 and 2
- * have 6 + DCID + 1 + SCID + length + 4 + 16 octets at the least, and a server
- * answers no unknown version in a datagram below 1200 octets (14.1).
- */
-#define SHORT_CID 1
-#define LONG_CID  6
-#define CID_LEN	  5
-
 static __always_inline __u64 mac_word(const __u8 *mac)
 {
-	return *(const __u32 *)mac | (__u64) * (const __u16 *)(mac + 4) << 32 |
-	       QS_MAC_USED;
+	return QS_MAC_WORD(*(const __u64 *)mac);
 }
 
 /* Send the packet to the station @mac, on the device that it came by.
@@ -100,7 +82,7 @@ static __always_inline enum qs_outcome find_quoted(const struct packet *pkt,
 
 	if ((void *)(quic + LONG_CID) > pkt->end)
 		return QS_TOO_SHORT;
-	if (!(quic[0] & 0x80))
+	if (!is_long(quic))
 		return QS_UNROUTABLE;
 	dcid_len = quic[CID_LEN];
 	if (dcid_len > QS_MAX_CID_LEN)
@@ -125,7 +107,7 @@ static __always_inline enum qs_outcome find_cid(const struct packet *pkt,
 		return QS_TOO_SHORT;
 	cid->octets = quic + SHORT_CID;
 	cid->length = QS_MAX_CID_LEN;
-	if (!(quic[0] & 0x80))
+	if (!is_long(quic))
 		return QS_STEERED;
 	if (service->flags & QS_KEEP_LONG)
 		return QS_LONG_HEADER;
@@ -137,15 +119,15 @@ static __always_inline enum qs_outcome find_cid(const struct packet *pkt,
 }
 
 /* The decision table for a UDP packet to a steered VIP:port, or an ICMP error
- * about one from there.
+ * about one from there. @server: of whom a packet was sent to.
  */
 static __always_inline enum qs_outcome steer(struct packet *pkt,
-					     const struct qs_service *service)
+					     const struct qs_service *service, __u32 *server)
 {
 	const struct qs_slot *slot;
 	enum qs_outcome outcome;
 	struct found_cid cid;
-	__u64 target;
+	struct target target;
 
 	if (!is_self(mac_word(pkt->eth->h_dest)))
 		return QS_OTHER_STATION;
@@ -163,24 +145,48 @@ static __always_inline enum qs_outcome steer(struct packet *pkt,
 
 		if (!qs_read_plain(slot, cid.octets, pkt->end, &id.low))
 			return QS_UNROUTABLE;
-		target = find_target(id, slot->space);
+		target = find_target(id, slot);
 	} else {
 		struct qs_id id;
 
 		if (!qs_read_other(slot, cid.octets, pkt->end, &id))
 			return QS_UNROUTABLE;
-		target = find_target(id, slot->space);
+		target = find_target(id, slot);
 	}
-	switch ((target & QS_KIND) >> QS_KIND_SHIFT) {
+	switch ((target.word & QS_KIND) >> QS_KIND_SHIFT) {
 	case QS_TO_LOCAL:
 		return QS_LOCAL;
 	case QS_TO_PEER:
-		if (!(target & QS_OPERAND))
-			return QS_UNRESOLVED;
-		return send_to(pkt, target & QS_OPERAND);
+		*server = target.counter;
+		return send_to(pkt, target.word);
+	case QS_TO_UNRESOLVED:
+		return QS_UNRESOLVED;
 	default:
 		return QS_UNKNOWN_ID;
 	}
+}
+
+static __always_inline int handle(struct packet *pkt, const struct qs_vip *key)
+{
+	const struct qs_vip *vip = find_vip(key);
+	const struct qs_service *service;
+	enum qs_outcome outcome;
+	__u32 row, server = 0;
+
+	if (!vip)
+		return XDP_PASS;
+	row = LOAD(vip->row);
+	service = &tables.services[row & (QS_SERVICE_ROWS - 1)];
+	outcome = steer(pkt, service, &server);
+	if (outcome == QS_STEERED) {
+		count_steered(row, server);
+		return XDP_TX;
+	}
+	count(row, outcome);
+	if (outcome == QS_TTL_EXPIRED ||
+	    (outcome == QS_UNKNOWN_ID && (service->flags & QS_DROP_UNKNOWN)))
+		return XDP_DROP;
+	return XDP_PASS;
 }
 
 SEC("xdp")
@@ -190,26 +196,18 @@ int quic_steer(struct xdp_md *ctx)
 		.eth = (void *)(long)ctx->data,
 		.end = (void *)(long)ctx->data_end,
 	};
-	const struct qs_service *service;
-	enum qs_outcome outcome;
 	struct qs_vip key = {};
 	struct udphdr *udp;
 
+	if (parse_usual_ipv4(&pkt, &key))
+		return handle(&pkt, &key);
+	if (parse_usual_ipv6(&pkt, &key))
+		return handle(&pkt, &key);
 	udp = parse(&pkt, &key);
 	if (!udp)
 		return XDP_PASS;
-	service = find_service(&key);
-	if (!service)
-		return XDP_PASS;
 	pkt.quic = (void *)(udp + 1);
-	outcome = steer(&pkt, service);
-	count(outcome);
-	if (outcome == QS_STEERED)
-		return XDP_TX;
-	if (outcome == QS_TTL_EXPIRED ||
-	    (outcome == QS_UNKNOWN_ID && (service->flags & QS_DROP_UNKNOWN)))
-		return XDP_DROP;
-	return XDP_PASS;
+	return handle(&pkt, &key);
 }
 
 char _license[] SEC("license") = "GPL";

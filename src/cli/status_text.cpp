@@ -64,20 +64,37 @@ std::vector<std::pair<const char*, std::uint64_t>> figures(const kernel::XdpCoun
           {"unresolved", c.unresolved},   {"ttl_expired", c.ttl_expired}};
 }
 
+std::string packets_text(const kernel::XdpCounters& counters) {
+  std::string out;
+  for (const auto& [figure, n] : figures(counters))
+    out += fmt::format("{}{} {}", out.empty() ? "" : " ", figure, n);
+  return out;
+}
+
+Json packets_json(const kernel::XdpCounters& counters) {
+  Json out;
+  for (const auto& [figure, n] : figures(counters))
+    out[figure] = n;
+  return out;
+}
+
 void steering(std::string& out, const XdpState& xdp,
-              const std::optional<kernel::XdpCounters>& counters) {
+              const std::optional<kernel::XdpFigures>& counters) {
   Section section(out, "QUIC steering");
   for (const auto& [device, attachment] : xdp.attachments)
     section.line(fmt::format("dev {}  {}", device, plan::describe(attachment)));
-  for (const auto& [key, service] : xdp.services)
+  for (const auto& [key, service] : xdp.services) {
     section.line(fmt::format("{}  {}", key.text(), plan::describe(service)));
-  for (const auto& [id, target] : xdp.servers)
-    section.line(fmt::format("server id {}  {}", id.text(), plan::describe(target)), 2);
-  if (!counters) return;
-  std::string packets = "packets:";
-  for (const auto& [figure, n] : figures(*counters))
-    packets += fmt::format(" {} {}", figure, n);
-  section.line(packets);
+    if (counters && counters->services.contains(key))
+      section.line("packets: " + packets_text(counters->services.at(key)), 2);
+  }
+  for (const auto& [id, target] : xdp.servers) {
+    const bool counted = counters && !target.local && counters->servers.contains(id);
+    section.line(fmt::format("server id {}  {}{}", id.text(), plan::describe(target),
+                             counted ? fmt::format(", sent {}", counters->servers.at(id)) : ""),
+                 2);
+  }
+  if (counters) section.line("packets: " + packets_text(counters->total));
 }
 
 void endpoints(std::string& out, const MptcpState& mptcp) {
@@ -286,7 +303,7 @@ Json server_id_json(const ServerId& id) {
   return {{"id", plain ? Json(id.low) : Json(id.text())}};
 }
 
-Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpCounters>& counters) {
+Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpFigures>& counters) {
   Json out;
   out["attachments"] = Json::array();
   for (const auto& [device, attachment] : xdp.attachments)
@@ -302,24 +319,26 @@ Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpCounters>
                                {"cid", std::move(cids)},
                                {"initial", service.keep_long ? "local" : "steer"},
                                {"unknown", service.drop_unknown ? "drop" : "pass"}});
+    if (counters && counters->services.contains(key))
+      out["services"].back()["packets"] = packets_json(counters->services.at(key));
   }
   out["servers"] = Json::array();
   for (const auto& [id, target] : xdp.servers) {
     Json entry = server_id_json(id);
     entry["local"] = target.local;
     if (!target.local) entry["mac"] = target.mac.is_zero() ? Json() : Json(target.mac.text());
+    if (counters && !target.local && counters->servers.contains(id))
+      entry["sent"] = counters->servers.at(id);
     out["servers"].push_back(std::move(entry));
   }
-  if (counters)
-    for (const auto& [figure, n] : figures(*counters))
-      out["packets"][figure] = n;
+  if (counters) out["packets"] = packets_json(counters->total);
   return out;
 }
 
 }  // namespace
 
 std::string status_text(const engine::Preview& preview,
-                        const std::optional<kernel::XdpCounters>& counters,
+                        const std::optional<kernel::XdpFigures>& counters,
                         const engine::DrainList& drain_list) {
   const UnixTime now = engine::Engine::system_time();
   std::string out;
@@ -347,7 +366,7 @@ std::string status_text(const engine::Preview& preview,
   return out;
 }
 
-Json status_json(const engine::Preview& preview, const std::optional<kernel::XdpCounters>& counters,
+Json status_json(const engine::Preview& preview, const std::optional<kernel::XdpFigures>& counters,
                  const engine::DrainList& drain_list) {
   const NodeState& ours = preview.split.ours;
   const NodeState& others = preview.split.foreign;

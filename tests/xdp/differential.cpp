@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <span>
+#include <utility>
 
 #include "bucket_table.hpp"
 #include "codec.hpp"
@@ -29,6 +31,7 @@ namespace {
 using Random = std::mt19937_64;
 
 constexpr std::size_t packets_of_a_world = 4096;
+constexpr std::size_t most_services = 6;
 
 std::size_t below(Random& random, std::size_t end) {
   return random() % end;
@@ -81,7 +84,7 @@ Scene make_scene(Random& random) {
   static const std::vector<model::CidScheme> all = all_schemes();
   Scene out;
   out.world.self = {station(1), station(2)};
-  const std::size_t services = 1 + below(random, 6);
+  const std::size_t services = 1 + below(random, most_services);
   for (std::size_t i = 0; i < services; ++i) {
     const bool v4 = one_in(random, 2);
     const model::SteeredKey key{*model::IpAddress::from_octets(octets(random, v4 ? 4 : 16)),
@@ -122,12 +125,13 @@ void put_on(const World& world) {
   for (const auto& [key, service] : world.state.services) {
     const auto row = static_cast<__u32>(vips.size());
     ::tables.services[row] = encode(service).value();
-    vips.emplace_back(encode(key), row);
+    vips.emplace_back(encode(key), QS_ROW(row, row));
   }
   fill<VipLayout>(::tables.vips, vips);
-  std::vector<std::pair<ServerLayout::Key, __u64>> servers;
+  std::vector<std::pair<ServerLayout::Key, ServerLayout::Value>> servers;
   for (const auto& [id, target] : world.state.servers)
-    servers.emplace_back(encode(id).value(), encode(target));
+    servers.emplace_back(encode(id).value(),
+                         ServerLayout::Value{encode(target), static_cast<__u32>(servers.size())});
   fill<ServerLayout>(::tables.servers, servers);
   std::vector<std::pair<__u64, MacLayout::Value>> macs;
   for (const auto& mac : world.peers)
@@ -228,14 +232,14 @@ class Arena {
   Judgement run(const Bytes& packet) {
     std::uint8_t* begin = end_ - packet.size();
     std::ranges::copy(packet, begin);
-    user_counters = {};
     const int verdict = user_run(address(begin), address(end_));
     Judgement out;
     out.verdict = verdict == XDP_TX     ? Verdict::send
                   : verdict == XDP_DROP ? Verdict::drop
                                         : Verdict::pass;
-    for (int i = 0; i < QS_NR_OUTCOMES; ++i)
-      if (user_counters.packets[i] != 0) out.counted = static_cast<qs_outcome>(i);
+    for (auto& service : std::span(user_counters.service).first(most_services))
+      for (int i = 0; i < QS_NR_OUTCOMES; ++i)
+        if (std::exchange(service[i], 0) != 0) out.counted = static_cast<qs_outcome>(i);
     out.packet.assign(begin, end_);
     return out;
   }

@@ -38,7 +38,7 @@ Steering::Steering() {
 }
 
 Answer Steering::run(const Bytes& packet) {
-  const auto before = must(tables_->counters());
+  const auto before = tables_->figures().total;
   Bytes out(packet.size() + 256);
   LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet.data(), .data_out = out.data(),
               .data_size_in = static_cast<__u32>(packet.size()),
@@ -46,7 +46,7 @@ Answer Steering::run(const Bytes& packet) {
   if (const int error = bpf_prog_test_run_opts(program_.get(), &options); error < 0)
     throw std::runtime_error("BPF_PROG_TEST_RUN: " + std::to_string(error));
   out.resize(options.data_size_out);
-  auto now = must(tables_->counters());
+  const auto now = tables_->figures().total;
   return {verdict_name(options.retval),
           out,
           {now.steered - before.steered, now.local - before.local, now.from_peer - before.from_peer,

@@ -57,20 +57,25 @@ Result<model::ServerId> decode(const ServerLayout::Key& key) {
 __u64 mac_word(const model::MacAddress& mac) {
   __u64 word = 0;
   std::memcpy(&word, mac.octets.data(), mac.octets.size());
-  return word | QS_MAC_USED;
+  return QS_MAC_WORD(word);
 }
 
 __u64 encode(const model::SteerTarget& target) {
   // The program does not look at a local server's operand; it is kept so that what is read back
   // equals what was written.
-  const __u64 kind = target.local ? QS_TO_LOCAL : QS_TO_PEER;
-  return kind << QS_KIND_SHIFT | (mac_word(target.mac) & QS_OPERAND);
+  const __u64 kind = target.local           ? QS_TO_LOCAL
+                     : target.mac.is_zero() ? QS_TO_UNRESOLVED
+                                            : QS_TO_PEER;
+  __u64 operand = 0;
+  std::memcpy(&operand, target.mac.octets.data(), target.mac.octets.size());
+  return kind << QS_KIND_SHIFT | operand;
 }
 
-Result<model::SteerTarget> decode(ServerLayout::Value target) {
+Result<model::SteerTarget> decode(__u64 target) {
   switch ((target & QS_KIND) >> QS_KIND_SHIFT) {
     case QS_TO_LOCAL:
     case QS_TO_PEER:
+    case QS_TO_UNRESOLVED:
       return model::SteerTarget{
           .local = (target & QS_KIND) >> QS_KIND_SHIFT == QS_TO_LOCAL,
           .mac = mac_of(target & QS_OPERAND),

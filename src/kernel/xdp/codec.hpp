@@ -22,11 +22,12 @@ Result<ServerLayout::Key> encode(const model::ServerId& id);
 /// Errc::conflict for a space that the model does not know.
 Result<model::ServerId> decode(const ServerLayout::Key& key);
 
+/// QS_KIND and QS_OPERAND.
 __u64 encode(const model::SteerTarget& target);
-/// Errc::conflict for a kind of target that the model does not know.
-Result<model::SteerTarget> decode(ServerLayout::Value target);
+/// Errc::conflict for a kind that the model does not know.
+Result<model::SteerTarget> decode(__u64 target);
 
-/// The six octets in the order of memory, with QS_MAC_USED.
+/// QS_MAC_WORD().
 __u64 mac_word(const model::MacAddress& mac);
 
 }  // namespace lbctl::kernel::xdp
