@@ -35,6 +35,7 @@ struct packet {
 	__u32 family; /* of this family (the verifier follows a number through
 		       * branches, not whether a packet pointer is NULL) */
 	bool quoted;  /* an ICMP error: what follows is the beginning of a packet of ours */
+	__u8 wrapped; /* IPPROTO_IPIP or _IPV6: what could not be read may be a tunnel's */
 	__u8 *quic;   /* what follows the UDP header */
 	void *end;
 };
@@ -146,6 +147,8 @@ static __always_inline struct udphdr *parse_ipv4(struct packet *pkt, void *pos,
 	pkt->ip = ip;
 	pkt->family = QS_V4;
 	udp = (void *)ip + ip->ihl * 4;
+	if (ip->protocol == IPPROTO_IPIP || ip->protocol == IPPROTO_IPV6)
+		pkt->wrapped = ip->protocol;
 	if (ip->protocol != IPPROTO_UDP)
 		return ip->protocol == IPPROTO_ICMP ? quoted_ipv4(pkt, ip, udp, key) : NULL;
 	if ((void *)(udp + 1) > pkt->end)
@@ -191,6 +194,8 @@ static __always_inline struct udphdr *parse_ipv6(struct packet *pkt, void *pos,
 	pkt->ip = ip;
 	pkt->family = QS_V6;
 	protocol = ip->nexthdr;
+	if (protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6)
+		pkt->wrapped = protocol;
 	if (protocol != IPPROTO_UDP) {
 		udp = skip_extensions(pkt, udp, &protocol);
 		if (!udp)

@@ -34,35 +34,46 @@ static __always_inline __u64 mac_word(const __u8 *mac)
 	return QS_MAC_WORD(*(const __u64 *)mac);
 }
 
-/* Send the packet to the station @mac, on the device that it came by.
- *
- * The frame came to our own address (is_self()), which becomes its source.
- * XDP_TX does not touch the TTL; without this, servers whose tables disagree
- * could play a packet to and fro for ever.
+/* One hop further. XDP_TX does not touch the TTL; without this, servers whose
+ * tables disagree could play a packet to and fro for ever.
  */
-static __always_inline enum qs_outcome send_to(struct packet *pkt, __u64 mac)
+static __always_inline bool decrement_ttl(void *header, __u32 family)
 {
-	if (pkt->family == QS_V4) {
-		struct iphdr *ip = pkt->ip;
+	if (family == QS_V4) {
+		struct iphdr *ip = header;
 		/* RFC 1624: one less in the high octet of the word that holds the
 		 * TTL is one more there in the checksum, with the carry.
 		 */
 		__u32 check = (__u32)ip->check + bpf_htons(0x0100);
 
 		if (ip->ttl <= 1)
-			return QS_TTL_EXPIRED;
+			return false;
 		ip->ttl--;
 		ip->check = (__u16)(check + (check >= 0xffff));
 	} else {
-		struct ipv6hdr *ip = pkt->ip;
+		struct ipv6hdr *ip = header;
 
 		if (ip->hop_limit <= 1)
-			return QS_TTL_EXPIRED;
+			return false;
 		ip->hop_limit--;
 	}
-	__builtin_memcpy(pkt->eth->h_source, pkt->eth->h_dest, ETH_ALEN);
-	*(__u32 *)&pkt->eth->h_dest[0] = (__u32)mac;
-	*(__u16 *)&pkt->eth->h_dest[4] = (__u16)(mac >> 32);
+	return true;
+}
+
+/* The frame came to our own address (is_self()), which becomes its source. */
+static __always_inline void address_frame(struct ethhdr *eth, __u64 mac)
+{
+	__builtin_memcpy(eth->h_source, eth->h_dest, ETH_ALEN);
+	*(__u32 *)&eth->h_dest[0] = (__u32)mac;
+	*(__u16 *)&eth->h_dest[4] = (__u16)(mac >> 32);
+}
+
+/* Send the packet to the station @mac, on the device that it came by. */
+static __always_inline enum qs_outcome send_to(struct packet *pkt, __u64 mac)
+{
+	if (!decrement_ttl(pkt->ip, pkt->family))
+		return QS_TTL_EXPIRED;
+	address_frame(pkt->eth, mac);
 	return QS_STEERED;
 }
 
@@ -118,10 +129,12 @@ static __always_inline enum qs_outcome find_cid(const struct packet *pkt,
 	return QS_STEERED;
 }
 
+#include "tunnel.bpf.h"
+
 /* The decision table for a UDP packet to a steered VIP:port, or an ICMP error
  * about one from there. @server: of whom a packet was sent to.
  */
-static __always_inline enum qs_outcome steer(struct packet *pkt,
+static __always_inline enum qs_outcome steer(struct xdp_md *ctx, struct packet *pkt,
 					     const struct qs_service *service, __u32 *server)
 {
 	const struct qs_slot *slot;
@@ -161,12 +174,16 @@ static __always_inline enum qs_outcome steer(struct packet *pkt,
 		return send_to(pkt, target.word);
 	case QS_TO_UNRESOLVED:
 		return QS_UNRESOLVED;
+	case QS_TO_TUNNEL:
+		*server = target.counter;
+		return wrap(ctx, pkt->ip - (void *)pkt->eth, pkt->family,
+			    &tables.tunnels[target.word & (QS_TUNNEL_ROWS - 1)]);
 	default:
 		return QS_UNKNOWN_ID;
 	}
 }
 
-static __always_inline int handle(struct packet *pkt, const struct qs_vip *key)
+static __always_inline int handle(struct xdp_md *ctx, struct packet *pkt, const struct qs_vip *key)
 {
 	const struct qs_vip *vip = find_vip(key);
 	const struct qs_service *service;
@@ -177,7 +194,7 @@ static __always_inline int handle(struct packet *pkt, const struct qs_vip *key)
 		return XDP_PASS;
 	row = LOAD(vip->row);
 	service = &tables.services[row & (QS_SERVICE_ROWS - 1)];
-	outcome = steer(pkt, service, &server);
+	outcome = steer(ctx, pkt, service, &server);
 	if (outcome == QS_STEERED) {
 		count_steered(row, server);
 		return XDP_TX;
@@ -200,14 +217,17 @@ int quic_steer(struct xdp_md *ctx)
 	struct udphdr *udp;
 
 	if (parse_usual_ipv4(&pkt, &key))
-		return handle(&pkt, &key);
+		return handle(ctx, &pkt, &key);
 	if (parse_usual_ipv6(&pkt, &key))
-		return handle(&pkt, &key);
+		return handle(ctx, &pkt, &key);
 	udp = parse(&pkt, &key);
-	if (!udp)
+	if (!udp) {
+		if (pkt.wrapped)
+			unwrap(ctx, pkt.ip - (void *)pkt.eth, pkt.family, pkt.wrapped);
 		return XDP_PASS;
+	}
 	pkt.quic = (void *)(udp + 1);
-	return handle(&pkt, &key);
+	return handle(ctx, &pkt, &key);
 }
 
 char _license[] SEC("license") = "GPL";

@@ -154,6 +154,7 @@ enum qs_kind {
 	QS_TO_LOCAL = 1,
 	QS_TO_PEER = 2,
 	QS_TO_UNRESOLVED = 3, /* a peer whose MAC address is not known */
+	QS_TO_TUNNEL = 4,     /* its operand: a row of the tunnels */
 };
 
 /* A steering peer's MAC address, as QS_MAC_WORD(); 0: a free entry. */
@@ -165,6 +166,21 @@ struct qs_mac_bucket {
 #define QS_MAC_WORD(octets) ((octets) << 16 | 2)
 #define QS_MAC_MORE	    1ull /* in way[0] */
 
+/* How a peer beyond a router is reached: IP in IP, from our address to the peer's.
+ * A changed tunnel gets a new row, in turn, and the target is pointed at it.
+ */
+struct qs_tunnel {
+	__u64 mac; /* of the next hop, in the low 48 bits; 0: not resolved */
+	__u64 source[2];
+	__u64 destination[2]; /* as in qs_vip */
+	__u32 family;	      /* QS_V4 or QS_V6, of these addresses; 0: no tunnel */
+	__u32 mtu;	      /* octets that an outer packet may have */
+};
+
+#define QS_MAX_TUNNELS	1024
+#define QS_TUNNEL_ROWS	(2 * QS_MAX_TUNNELS)
+#define QS_SENDER_BITS	12
+
 /* The one row of the settings. self: the MAC addresses, as QS_MAC_WORD(), of
  * the devices that the program is attached to. Frames for other stations come
  * by too (a bridge floods, a capture makes the device promiscuous); to answer
@@ -172,7 +188,7 @@ struct qs_mac_bucket {
  */
 struct qs_settings {
 	__u32 next_row; /* of the services, to be handed out next; lbctl's own */
-	__u32 unused;
+	__u32 next_tunnel;
 	__u64 self[QS_MAX_DEVICES];
 } __attribute__((aligned(64)));
 
@@ -186,6 +202,9 @@ struct qs_tables {
 	struct qs_mac_bucket peer_macs[1 << QS_MAC_BITS];
 	struct qs_vip_bucket vips[1 << QS_VIP_BITS];
 	struct qs_service services[QS_SERVICE_ROWS];
+	struct qs_tunnel tunnels[QS_TUNNEL_ROWS];
+	/* The addresses that tunnelled packets may come from: as VIPs, with port 0. */
+	struct qs_vip_bucket senders[1 << QS_SENDER_BITS];
 };
 
 /* What became of a packet for a steered VIP:port, or of an ICMP error about one
@@ -202,6 +221,8 @@ enum qs_outcome {
 	QS_UNKNOWN_ID,	  /* passed, or dropped: no server has this id */
 	QS_UNRESOLVED,	  /* passed: the peer's MAC address is not known */
 	QS_TTL_EXPIRED,	  /* dropped: TTL or hop limit used up */
+	QS_TOO_BIG,	  /* passed: it would not fit with a tunnel's header */
+	QS_UNWRAPPED,	  /* passed: taken out of a peer's tunnel */
 	QS_NR_OUTCOMES,
 };
 

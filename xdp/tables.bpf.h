@@ -52,11 +52,11 @@ static __always_inline const struct qs_vip *vip_in(const struct qs_vip_bucket *b
 	return NULL;
 }
 
-/* The entry of the VIP and port in @key, or NULL. */
-static __always_inline const struct qs_vip *find_vip(const struct qs_vip *key)
+static __always_inline const struct qs_vip *
+find_entry(const struct qs_vip_bucket *buckets, int bits, const struct qs_vip *key)
 {
 	__u64 hash_key = qs_vip_key(key->addr[0], key->addr[1], key->port_family);
-	const struct qs_vip_bucket *bucket = &tables.vips[qs_bucket_1(hash_key, QS_VIP_BITS)];
+	const struct qs_vip_bucket *bucket = &buckets[qs_bucket_1(hash_key, bits)];
 	__u32 port_family = LOAD(bucket->way[0].port_family);
 	const struct qs_vip *vip;
 
@@ -65,7 +65,13 @@ static __always_inline const struct qs_vip *find_vip(const struct qs_vip *key)
 	if (!(port_family & QS_VIP_MORE))
 		return NULL;
 	vip = vip_in(bucket, key);
-	return vip ? vip : vip_in(&tables.vips[qs_bucket_2(hash_key, QS_VIP_BITS)], key);
+	return vip ? vip : vip_in(&buckets[qs_bucket_2(hash_key, bits)], key);
+}
+
+/* The entry of the VIP and port in @key, or NULL. */
+static __always_inline const struct qs_vip *find_vip(const struct qs_vip *key)
+{
+	return find_entry(tables.vips, QS_VIP_BITS, key);
 }
 
 struct target {

@@ -61,7 +61,8 @@ std::vector<std::pair<const char*, std::uint64_t>> figures(const kernel::XdpCoun
           {"from_peer", c.from_peer},     {"other_station", c.other_station},
           {"too_short", c.too_short},     {"unroutable", c.unroutable},
           {"long_header", c.long_header}, {"unknown_id", c.unknown_id},
-          {"unresolved", c.unresolved},   {"ttl_expired", c.ttl_expired}};
+          {"unresolved", c.unresolved},   {"ttl_expired", c.ttl_expired},
+          {"too_big", c.too_big},         {"unwrapped", c.unwrapped}};
 }
 
 std::string packets_text(const kernel::XdpCounters& counters) {
@@ -327,6 +328,10 @@ Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpFigures>&
     Json entry = server_id_json(id);
     entry["local"] = target.local;
     if (!target.local) entry["mac"] = target.mac.is_zero() ? Json() : Json(target.mac.text());
+    if (target.tunnel)
+      entry["tunnel"] = {{"source", target.tunnel->source.text()},
+                         {"destination", target.tunnel->destination.text()},
+                         {"mtu", target.tunnel->mtu}};
     if (counters && !target.local && counters->servers.contains(id))
       entry["sent"] = counters->servers.at(id);
     out["servers"].push_back(std::move(entry));

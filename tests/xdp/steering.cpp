@@ -53,7 +53,8 @@ Answer Steering::run(const Bytes& packet) {
            now.other_station - before.other_station, now.too_short - before.too_short,
            now.unroutable - before.unroutable, now.long_header - before.long_header,
            now.unknown_id - before.unknown_id, now.unresolved - before.unresolved,
-           now.ttl_expired - before.ttl_expired}};
+           now.ttl_expired - before.ttl_expired, now.too_big - before.too_big,
+           now.unwrapped - before.unwrapped}};
 }
 
 }  // namespace lbctl::tests

@@ -41,7 +41,8 @@ std::string program_digest();
 /// atomically (BPF_LINK_UPDATE); only a change between native and generic mode detaches it for
 /// a moment, with a note. `automatic` attaches generic on veth, where the peer loses what a native
 /// XDP_TX sends, else native, else generic; with a note when it is generic. A device with somebody
-/// else's program: Errc::conflict. At most 256 services, 4,096 servers and 16 devices.
+/// else's program: Errc::conflict. At most 256 services, 4,096 servers, 1,024 of them by
+/// tunnels, and 16 devices.
 ///
 /// The one-hop rule takes every frame from a server's MAC address for steered already. So a server
 /// must be on the segment itself: with a router's MAC address, all that comes by the router would
@@ -61,6 +62,8 @@ struct XdpCounters {
   std::uint64_t unknown_id = 0;     ///< passed or dropped, as the service wants: no server has it
   std::uint64_t unresolved = 0;     ///< passed: the server's MAC address is not known
   std::uint64_t ttl_expired = 0;    ///< dropped: TTL or hop limit used up
+  std::uint64_t too_big = 0;        ///< passed: longer than its tunnel's MTU with the outer header
+  std::uint64_t unwrapped = 0;      ///< passed, without the outer header: a peer steered it here
   XdpCounters& operator+=(const XdpCounters& other);
   friend bool operator==(const XdpCounters&, const XdpCounters&) = default;
 };

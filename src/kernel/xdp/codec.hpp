@@ -22,8 +22,11 @@ Result<ServerLayout::Key> encode(const model::ServerId& id);
 /// Errc::conflict for a space that the model does not know.
 Result<model::ServerId> decode(const ServerLayout::Key& key);
 
-/// QS_KIND and QS_OPERAND.
+/// QS_KIND and QS_OPERAND of a target without a tunnel.
 __u64 encode(const model::SteerTarget& target);
+/// A row of the tunnels. Errc::invalid for addresses of two families and an impossible MTU.
+Result<qs_tunnel> encode(const model::SteerTunnel& tunnel, const model::MacAddress& next_hop);
+model::SteerTarget decode(const qs_tunnel& tunnel);
 /// Errc::conflict for a kind that the model does not know.
 Result<model::SteerTarget> decode(__u64 target);
 

@@ -15,6 +15,8 @@ XdpCounters& XdpCounters::operator+=(const XdpCounters& other) {
   unknown_id += other.unknown_id;
   unresolved += other.unresolved;
   ttl_expired += other.ttl_expired;
+  too_big += other.too_big;
+  unwrapped += other.unwrapped;
   return *this;
 }
 
@@ -40,6 +42,8 @@ void add(const Row& row, XdpCounters& sum) {
   add(row, QS_UNKNOWN_ID, sum.unknown_id);
   add(row, QS_UNRESOLVED, sum.unresolved);
   add(row, QS_TTL_EXPIRED, sum.ttl_expired);
+  add(row, QS_TOO_BIG, sum.too_big);
+  add(row, QS_UNWRAPPED, sum.unwrapped);
 }
 
 }  // namespace
@@ -88,8 +92,7 @@ void Counters::retire_service(std::uint32_t counter) {
       write_word(gone[i], read_word(gone[i]) + read_word(cpu.service[counter % QS_MAX_VIPS][i]));
 }
 
-std::optional<std::uint32_t> free_counter(const std::set<std::uint32_t>& used,
-                                          std::uint32_t end) {
+std::optional<std::uint32_t> free_counter(const std::set<std::uint32_t>& used, std::uint32_t end) {
   std::uint32_t free = 0;
   for (const std::uint32_t taken : used) {
     if (taken != free) break;

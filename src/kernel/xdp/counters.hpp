@@ -29,9 +29,7 @@ class Counters {
 
  private:
   explicit Counters(Mapping mapping) : mapping_(std::move(mapping)) {}
-  std::span<qs_counters> cpus() const {
-    return {&mapping_.as<qs_counters>(), possible_cpus()};
-  }
+  std::span<qs_counters> cpus() const { return {&mapping_.as<qs_counters>(), possible_cpus()}; }
   Mapping mapping_;
 };
 

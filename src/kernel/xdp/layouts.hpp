@@ -70,6 +70,13 @@ struct VipLayout {
   }
 };
 
+/// The addresses that tunnelled packets may come from, with port 0.
+struct SenderLayout : VipLayout {
+  static constexpr int bits = QS_SENDER_BITS;
+  static constexpr std::size_t capacity = QS_MAX_TUNNELS;
+  static constexpr std::string_view what = "tunnels";
+};
+
 /// Server id -> its target and counter.
 struct ServerLayout {
   using Bucket = qs_server_bucket;

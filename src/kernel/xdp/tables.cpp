@@ -36,10 +36,14 @@ Tables::Tables(MapFds maps, Mapping mapping, Counters counters)
       services_(mapping_.as<qs_tables>().services),
       servers_(mapping_.as<qs_tables>().servers),
       peers_(mapping_.as<qs_tables>().peer_macs),
+      tunnels_(mapping_.as<qs_tables>().tunnels),
+      senders_(mapping_.as<qs_tables>().senders),
       settings_(&mapping_.as<qs_tables>().settings) {
   servers_.each([this](const ServerLayout::Key&, const ServerLayout::Value& value) {
     server_counters_.insert(value.counter);
     if (const __u64 mac = peer_mac(value.target)) ++peer_uses_[mac];
+    if (const qs_tunnel* tunnel = tunnel_of(value.target))
+      ++sender_uses_[decode(*tunnel).tunnel->destination];
   });
 }
 
@@ -102,7 +106,48 @@ bool Tables::remove_service(const model::SteeredKey& key) {
   return true;
 }
 
+const qs_tunnel* Tables::tunnel_of(__u64 target) const {
+  const bool is_tunnel = (target & QS_KIND) >> QS_KIND_SHIFT == QS_TO_TUNNEL;
+  return is_tunnel ? &tunnels_[(target & QS_OPERAND) % QS_TUNNEL_ROWS] : nullptr;
+}
+
+/// The next row in turn that no server uses.
+Result<__u32> Tables::free_tunnel() {
+  std::vector<bool> used(tunnels_.size());
+  servers_.each([&](const ServerLayout::Key&, const ServerLayout::Value& value) {
+    if (const qs_tunnel* tunnel = tunnel_of(value.target))
+      used[static_cast<std::size_t>(tunnel - tunnels_.data())] = true;
+  });
+  for (std::size_t tries = 0; tries < used.size(); ++tries) {
+    const __u32 row = read_word(settings_->next_tunnel) % static_cast<__u32>(used.size());
+    write_word(settings_->next_tunnel, row + 1);
+    if (!used[row]) return row;
+  }
+  return fail(Errc::unsupported, "the XDP table of tunnels is full");
+}
+
+Result<__u64> Tables::place(const model::SteerTarget& target) {
+  if (!target.tunnel) return encode(target);
+  auto tunnel = encode(*target.tunnel, target.mac);
+  if (!tunnel) return fail(std::move(tunnel.error()));
+  auto row = free_tunnel();
+  if (!row) return fail(std::move(row.error()));
+  tunnels_[*row] = *tunnel;  // nobody reads this row yet
+  return static_cast<__u64>(QS_TO_TUNNEL) << QS_KIND_SHIFT | *row;
+}
+
+Result<model::SteerTarget> Tables::read_target(__u64 word) const {
+  const qs_tunnel* tunnel = tunnel_of(word);
+  return tunnel != nullptr ? decode(*tunnel) : decode(word);
+}
+
 Result<> Tables::add_peer(__u64 target) {
+  if (const qs_tunnel* tunnel = tunnel_of(target)) {
+    const model::IpAddress sender = decode(*tunnel).tunnel->destination;
+    if (auto ok = senders_.set(encode(model::SteeredKey{sender, model::Port{0}}), 0); !ok)
+      return ok;
+    ++sender_uses_[sender];
+  }
   const __u64 mac = peer_mac(target);
   if (mac == 0) return {};
   if (auto ok = peers_.set(mac, {}); !ok) return ok;
@@ -111,6 +156,12 @@ Result<> Tables::add_peer(__u64 target) {
 }
 
 void Tables::drop_peer(__u64 target) {
+  if (const qs_tunnel* tunnel = tunnel_of(target)) {
+    const auto use = sender_uses_.find(decode(*tunnel).tunnel->destination);
+    if (use == sender_uses_.end() || --use->second > 0) return;
+    senders_.erase(encode(model::SteeredKey{use->first, model::Port{0}}));
+    sender_uses_.erase(use);
+  }
   const auto use = peer_uses_.find(peer_mac(target));
   if (use == peer_uses_.end() || --use->second > 0) return;
   peers_.erase(use->first);
@@ -120,7 +171,9 @@ void Tables::drop_peer(__u64 target) {
 Result<> Tables::set_server(const model::ServerId& id, const model::SteerTarget& target) {
   auto key = encode(id);
   if (!key) return fail(std::move(key.error()));
-  const __u64 word = encode(target);
+  auto placed = place(target);
+  if (!placed) return fail(std::move(placed.error()));
+  const __u64 word = *placed;
   const auto before = servers_.find(*key);
   if (auto ok = add_peer(word); !ok) return ok;
   const __u32 counter = server_counter(*key);
@@ -188,7 +241,7 @@ Result<> Tables::read(model::XdpState& out) const {
   });
   servers_.each([&](const ServerLayout::Key& key, const ServerLayout::Value& value) {
     const auto id = decode(key);
-    const auto target = decode(value.target);
+    const auto target = read_target(value.target);
     if (id && target)
       out.servers.insert_or_assign(*id, *target);
     else

@@ -50,6 +50,11 @@ class Tables {
   __u32 server_counter(const ServerLayout::Key& key);
   std::vector<bool> used_rows() const;
   Result<__u32> free_row();
+  Result<__u32> free_tunnel();
+  /// The target word; a tunnel's row is written first.
+  Result<__u64> place(const model::SteerTarget& target);
+  Result<model::SteerTarget> read_target(__u64 word) const;
+  const qs_tunnel* tunnel_of(__u64 target) const;  ///< null: it has none
   Result<> add_peer(__u64 target);
   void drop_peer(__u64 target);
 
@@ -60,9 +65,12 @@ class Tables {
   std::span<qs_service> services_;
   BucketTable<ServerLayout> servers_;
   BucketTable<MacLayout> peers_;
+  std::span<qs_tunnel> tunnels_;
+  BucketTable<SenderLayout> senders_;
   qs_settings* settings_;
   std::set<__u32> server_counters_;      ///< in use
   std::map<__u64, unsigned> peer_uses_;  ///< MAC word -> servers that have it
+  std::map<model::IpAddress, unsigned> sender_uses_;
 };
 
 }  // namespace lbctl::kernel::xdp
