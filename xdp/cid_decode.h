@@ -33,31 +33,53 @@ struct qs_block {
 	__u32 column[4];
 };
 
-/* The octet of @word that @shift brings down, looked up in the @row'th table.
- * All tables stand behind one address, and the octet is made an offset at once:
- * that saves the kernel's compiler an instruction or two each.
+/* @sum ^= the octet of @word that @shift brings down, looked up in the @row'th
+ * table. All tables stand behind one address, and the octet is made an offset at
+ * once. Written out for the kernel: clang computes the address of each table
+ * apart and keeps them, and half of the sums, on the stack.
  */
-static __always_inline __u32 qs_lookup(const __u32 *tables, int row, __u32 word, int shift)
-{
-	__u32 offset = (shift >= 2 ? word >> (shift - 2) : word << 2) & 0x3fc;
-
-	return *(const __u32 *)((const __u8 *)tables + offset + 1024 * row);
-}
+#ifdef __bpf__
+#define QS_LOOK_UP(sum, tables, row, word, move)                                        \
+	do {                                                                            \
+		__u64 found;                                                            \
+		asm volatile("%1 = %2\n\t%1 " move "\n\t%1 &= 0x3fc\n\t%1 += %3\n\t"      \
+			     "%1 = *(u32 *)(%1 + %4)\n\t%0 ^= %1"                       \
+			     : "+r"(sum), "=&r"(found)                                  \
+			     : "r"(word), "r"(tables), "i"(1024 * (row)));              \
+	} while (0)
+#define QS_RIGHT(by) ">>= " #by
+#define QS_LEFT(by)  "<<= " #by
+#else
+#define QS_LOOK_UP(sum, tables, row, word, move) \
+	((sum) ^= *(const __u32 *)((const __u8 *)(tables) + ((word) move & 0x3fc) + 1024 * (row)))
+#define QS_RIGHT(by) >> by
+#define QS_LEFT(by)  << by
+#endif
 
 /* One column of a round; @a to @d: the columns that its four octets come from. */
-static __always_inline __u32 qs_column(const __u32 *tables, __u32 a, __u32 b, __u32 c,
-				       __u32 d, __u32 key)
+static __always_inline __u64 qs_column(const __u32 *tables, __u64 a, __u64 b, __u64 c,
+				       __u64 d, __u32 key)
 {
-	return qs_lookup(tables, 0, a, 24) ^ qs_lookup(tables, 1, b, 16) ^
-	       qs_lookup(tables, 2, c, 8) ^ qs_lookup(tables, 3, d, 0) ^ key;
+	__u64 sum = key;
+
+	QS_LOOK_UP(sum, tables, 0, a, QS_RIGHT(22));
+	QS_LOOK_UP(sum, tables, 1, b, QS_RIGHT(14));
+	QS_LOOK_UP(sum, tables, 2, c, QS_RIGHT(6));
+	QS_LOOK_UP(sum, tables, 3, d, QS_LEFT(2));
+	return sum;
 }
 
-static __always_inline __u32 qs_last_column(const __u32 *tables, __u32 a, __u32 b, __u32 c,
-					    __u32 d, __u32 key)
+/* The same of the last round. */
+static __always_inline __u32 qs_last_column(const __u32 *tables, __u64 a, __u64 b, __u64 c,
+					    __u64 d, __u32 key)
 {
-	return (qs_lookup(tables, 4, a, 24) << 24 | qs_lookup(tables, 4, b, 16) << 16 |
-		qs_lookup(tables, 4, c, 8) << 8 | qs_lookup(tables, 4, d, 0)) ^
-	       key;
+	__u64 first = 0, second = 0, third = 0, sum = key;
+
+	QS_LOOK_UP(first, tables, 4, a, QS_RIGHT(22));
+	QS_LOOK_UP(second, tables, 4, b, QS_RIGHT(14));
+	QS_LOOK_UP(third, tables, 4, c, QS_RIGHT(6));
+	QS_LOOK_UP(sum, tables, 4, d, QS_LEFT(2));
+	return (__u32)(first << 24 ^ second << 16 ^ third << 8 ^ sum);
 }
 
 /* AES-128 over @block with the round keys in the order of their use. The two
@@ -67,17 +89,17 @@ static __always_inline __u32 qs_last_column(const __u32 *tables, __u32 a, __u32 
 static __always_inline void qs_aes(struct qs_block *block, const __u32 *key, bool inverse)
 {
 	const __u32 *tables = inverse ? qs_aes_inverse.round[0] : qs_aes_forward.round[0];
-	__u32 a = block->column[0] ^ key[0];
-	__u32 b = block->column[1] ^ key[1];
-	__u32 c = block->column[2] ^ key[2];
-	__u32 d = block->column[3] ^ key[3];
+	__u64 a = block->column[0] ^ key[0];
+	__u64 b = block->column[1] ^ key[1];
+	__u64 c = block->column[2] ^ key[2];
+	__u64 d = block->column[3] ^ key[3];
 	int i;
 
 	for (i = 4; i < QS_ROUND_KEYS - 4; i += 4) {
-		__u32 e = qs_column(tables, a, inverse ? d : b, c, inverse ? b : d, key[i]);
-		__u32 f = qs_column(tables, b, inverse ? a : c, d, inverse ? c : a, key[i + 1]);
-		__u32 g = qs_column(tables, c, inverse ? b : d, a, inverse ? d : b, key[i + 2]);
-		__u32 h = qs_column(tables, d, inverse ? c : a, b, inverse ? a : c, key[i + 3]);
+		__u64 e = qs_column(tables, a, inverse ? d : b, c, inverse ? b : d, key[i]);
+		__u64 f = qs_column(tables, b, inverse ? a : c, d, inverse ? c : a, key[i + 1]);
+		__u64 g = qs_column(tables, c, inverse ? b : d, a, inverse ? d : b, key[i + 2]);
+		__u64 h = qs_column(tables, d, inverse ? c : a, b, inverse ? a : c, key[i + 3]);
 
 		a = e;
 		b = f;
@@ -210,11 +232,11 @@ qs_find_slot(const struct qs_service *service, const __u8 *cid, __u32 cid_len)
 {
 	__u16 head = *(const __u16 *)cid;
 
-	for (__u32 i = 0; i < QS_MAX_SLOTS && i < service->nr_slots; i++) {
+	for (__u32 i = 0; i < QS_MAX_SLOTS && (i == 0 || i < service->nr_slots); i++) {
 		const struct qs_slot *slot = &service->slot[i];
 
 		if ((head & slot->match_mask) == slot->match_value &&
-		    cid_len >= slot->cid_length)
+		    (cid_len == QS_MAX_CID_LEN || cid_len >= slot->cid_length))
 			return slot;
 	}
 	return NULL;
@@ -227,11 +249,11 @@ static __always_inline bool qs_read_plain(const struct qs_slot *slot, const __u8
 					  const void *end, __u64 *id)
 {
 	/* Always true, but the verifier cannot know that id_octet <= 12. */
-	const __u8 *from = cid + (slot->id_octet & 15);
+	const __u8 *from = cid + slot->id_octet;
 
 	if ((const void *)(from + 8) > end)
 		return false;
-	*id = qs_load64(from) << (slot->id_shl & 63) >> (slot->id_shr & 63);
+	*id = qs_load64(from) << slot->id_shl >> slot->id_shr;
 	return true;
 }
 
@@ -245,7 +267,7 @@ static __always_inline bool qs_read_other(const struct qs_slot *slot, const __u8
 	if (slot->reading == QS_REVERSED) {
 		if (!qs_read_plain(slot, cid, end, &id->low))
 			return false;
-		id->low = __builtin_bswap64(id->low << (slot->id_shr & 63));
+		id->low = __builtin_bswap64(id->low << slot->id_shr);
 		id->high = 0;
 		return true;
 	}

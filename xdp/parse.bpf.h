@@ -6,6 +6,24 @@
 #ifndef LBCTL_PARSE_BPF_H
 #define LBCTL_PARSE_BPF_H
 
+/* Octets that must follow the UDP header before anything is decoded.
+ *
+ * Short header: 1 + 20, so that any connection ID (at most 20 octets) can be
+ * read without a further check. This turns no packet away that a QUIC stack
+ * could use: header protection samples 16 octets, 4 octets after the start of
+ * the packet number, and senders must pad for it (RFC 9001, 5.4.2); so a
+ * 1-RTT packet has 1 + CID length + 4 + 16 octets or more. A stateless reset
+ * has 21 too (RFC 9000, 10.3), and is not decodable anyway.
+ *
+ * Long header: 6 + 20. Initial, 0-RTT and Handshake packets of QUIC 1 and 2
+ * have 6 + DCID + 1 + SCID + length + 4 + 16 octets at the least, and a server
+ * answers no unknown version in a datagram below 1200 octets (14.1).
+ */
+#define SHORT_CID 1
+#define LONG_CID  6
+#define CID_LEN	  5
+#define QUIC_LONG 0x80 /* in the first octet: a long header */
+
 #define IP_MORE_OR_OFFSET 0x3fff /* MF and the fragment offset */
 #define IP_OFFSET	  0x1fff
 #define MAX_VLAN_TAGS	  2
@@ -17,6 +35,7 @@ struct packet {
 	__u32 family; /* of this family (the verifier follows a number through
 		       * branches, not whether a packet pointer is NULL) */
 	bool quoted;  /* an ICMP error: what follows is the beginning of a packet of ours */
+	__u8 wrapped; /* IPPROTO_IPIP or _IPV6: what could not be read may be a tunnel's */
 	__u8 *quic;   /* what follows the UDP header */
 	void *end;
 };
@@ -58,8 +77,10 @@ static __always_inline void set_key_v4(struct qs_vip *key, __be32 address, __be1
 static __always_inline void set_key_v6(struct qs_vip *key, const struct in6_addr *address,
 				       __be16 port)
 {
-	key->addr[0] = *(const __u64 *)&address->s6_addr32[0];
-	key->addr[1] = *(const __u64 *)&address->s6_addr32[2];
+	const void *octets = address;
+
+	key->addr[0] = *(const __u64 *)octets;
+	key->addr[1] = *(const __u64 *)(octets + 8);
 	key->port_family = QS_PORT_FAMILY(port, QS_V6);
 }
 
@@ -126,6 +147,8 @@ static __always_inline struct udphdr *parse_ipv4(struct packet *pkt, void *pos,
 	pkt->ip = ip;
 	pkt->family = QS_V4;
 	udp = (void *)ip + ip->ihl * 4;
+	if (ip->protocol == IPPROTO_IPIP || ip->protocol == IPPROTO_IPV6)
+		pkt->wrapped = ip->protocol;
 	if (ip->protocol != IPPROTO_UDP)
 		return ip->protocol == IPPROTO_ICMP ? quoted_ipv4(pkt, ip, udp, key) : NULL;
 	if ((void *)(udp + 1) > pkt->end)
@@ -171,6 +194,8 @@ static __always_inline struct udphdr *parse_ipv6(struct packet *pkt, void *pos,
 	pkt->ip = ip;
 	pkt->family = QS_V6;
 	protocol = ip->nexthdr;
+	if (protocol == IPPROTO_IPIP || protocol == IPPROTO_IPV6)
+		pkt->wrapped = protocol;
 	if (protocol != IPPROTO_UDP) {
 		udp = skip_extensions(pkt, udp, &protocol);
 		if (!udp)
@@ -184,6 +209,62 @@ static __always_inline struct udphdr *parse_ipv6(struct packet *pkt, void *pos,
 	return udp;
 }
 
+/* The header is packed: by its member the compiler would load two octets. */
+static __always_inline __be16 ether_type(const struct packet *pkt)
+{
+	return *(const __be16 *)((const void *)pkt->eth + offsetof(struct ethhdr, h_proto));
+}
+
+/* The empty asm keeps the compiler from testing a sign, which takes two shifts. */
+static __always_inline bool is_long(const __u8 *quic)
+{
+	__u32 first = *quic;
+
+	asm volatile("" : "+r"(first));
+	return first & QUIC_LONG;
+}
+
+/* The usual packets, which are almost all: no tag, no option, a short header of
+ * QUIC, and all in one piece. Their places are constants, and one look at the
+ * end of the packet suffices.
+ */
+static __always_inline bool parse_usual_ipv4(struct packet *pkt, struct qs_vip *key)
+{
+	struct iphdr *ip = (void *)(pkt->eth + 1);
+	struct udphdr *udp = (void *)(ip + 1);
+	__u8 *quic = (void *)(udp + 1);
+
+	if ((void *)(quic + SHORT_CID + QS_MAX_CID_LEN) > pkt->end ||
+	    ether_type(pkt) != bpf_htons(ETH_P_IP))
+		return false;
+	if (*(const __u8 *)ip != 0x45 || ip->protocol != IPPROTO_UDP ||
+	    (ip->frag_off & bpf_htons(IP_MORE_OR_OFFSET)) || is_long(quic))
+		return false;
+	pkt->ip = ip;
+	pkt->family = QS_V4;
+	pkt->quic = quic;
+	set_key_v4(key, ip->daddr, udp->dest);
+	return true;
+}
+
+static __always_inline bool parse_usual_ipv6(struct packet *pkt, struct qs_vip *key)
+{
+	struct ipv6hdr *ip = (void *)(pkt->eth + 1);
+	struct udphdr *udp = (void *)(ip + 1);
+	__u8 *quic = (void *)(udp + 1);
+
+	if ((void *)(quic + SHORT_CID + QS_MAX_CID_LEN) > pkt->end ||
+	    ether_type(pkt) != bpf_htons(ETH_P_IPV6))
+		return false;
+	if (ip->version != 6 || ip->nexthdr != IPPROTO_UDP || is_long(quic))
+		return false;
+	pkt->ip = ip;
+	pkt->family = QS_V6;
+	pkt->quic = quic;
+	set_key_v6(key, &ip->daddr, udp->dest);
+	return true;
+}
+
 static __always_inline struct udphdr *parse(struct packet *pkt, struct qs_vip *key)
 {
 	void *pos = pkt->eth + 1;
@@ -191,8 +272,7 @@ static __always_inline struct udphdr *parse(struct packet *pkt, struct qs_vip *k
 
 	if (pos > pkt->end)
 		return NULL;
-	/* The header is packed: by its member the compiler would load two octets. */
-	protocol = *(__be16 *)((void *)pkt->eth + offsetof(struct ethhdr, h_proto));
+	protocol = ether_type(pkt);
 	if (protocol == bpf_htons(ETH_P_IP))
 		return parse_ipv4(pkt, pos, key);
 #pragma unroll

@@ -29,58 +29,51 @@
  */
 const volatile char build_digest[QS_DIGEST_LEN + 1] = "";
 
-/* Octets that must follow the UDP header before anything is decoded.
- *
- * Short header: 1 + 20, so that any connection ID (at most 20 octets) can be
- * read without a further check. This turns no packet away that a QUIC stack
- * could use: header protection samples 16 octets, 4 octets after the start of
- * the packet number, and senders must pad for it (RFC 9001, 5.4.2); so a
- * 1-RTT packet has 1 + CID length + 4 + 16 octets or more. A stateless reset
- * has 21 too (RFC 9000, 10.3), and is not decodable anyway.
- *
- * Long header: 6 + 20. Initial, 0-RTT and Handshake packets of QUIC 1 and 2
- * have 6 + DCID + 1 + SCID + length + 4 + 16 octets at the least, and a server
- * answers no unknown version in a datagram below 1200 octets (14.1).
- */
-#define SHORT_CID 1
-#define LONG_CID  6
-#define CID_LEN	  5
-
 static __always_inline __u64 mac_word(const __u8 *mac)
 {
-	return *(const __u32 *)mac | (__u64) * (const __u16 *)(mac + 4) << 32 |
-	       QS_MAC_USED;
+	return QS_MAC_WORD(*(const __u64 *)mac);
 }
 
-/* Send the packet to the station @mac, on the device that it came by.
- *
- * The frame came to our own address (is_self()), which becomes its source.
- * XDP_TX does not touch the TTL; without this, servers whose tables disagree
- * could play a packet to and fro for ever.
+/* One hop further. XDP_TX does not touch the TTL; without this, servers whose
+ * tables disagree could play a packet to and fro for ever.
  */
-static __always_inline enum qs_outcome send_to(struct packet *pkt, __u64 mac)
+static __always_inline bool decrement_ttl(void *header, __u32 family)
 {
-	if (pkt->family == QS_V4) {
-		struct iphdr *ip = pkt->ip;
+	if (family == QS_V4) {
+		struct iphdr *ip = header;
 		/* RFC 1624: one less in the high octet of the word that holds the
 		 * TTL is one more there in the checksum, with the carry.
 		 */
 		__u32 check = (__u32)ip->check + bpf_htons(0x0100);
 
 		if (ip->ttl <= 1)
-			return QS_TTL_EXPIRED;
+			return false;
 		ip->ttl--;
 		ip->check = (__u16)(check + (check >= 0xffff));
 	} else {
-		struct ipv6hdr *ip = pkt->ip;
+		struct ipv6hdr *ip = header;
 
 		if (ip->hop_limit <= 1)
-			return QS_TTL_EXPIRED;
+			return false;
 		ip->hop_limit--;
 	}
-	__builtin_memcpy(pkt->eth->h_source, pkt->eth->h_dest, ETH_ALEN);
-	*(__u32 *)&pkt->eth->h_dest[0] = (__u32)mac;
-	*(__u16 *)&pkt->eth->h_dest[4] = (__u16)(mac >> 32);
+	return true;
+}
+
+/* The frame came to our own address (is_self()), which becomes its source. */
+static __always_inline void address_frame(struct ethhdr *eth, __u64 mac)
+{
+	__builtin_memcpy(eth->h_source, eth->h_dest, ETH_ALEN);
+	*(__u32 *)&eth->h_dest[0] = (__u32)mac;
+	*(__u16 *)&eth->h_dest[4] = (__u16)(mac >> 32);
+}
+
+/* Send the packet to the station @mac, on the device that it came by. */
+static __always_inline enum qs_outcome send_to(struct packet *pkt, __u64 mac)
+{
+	if (!decrement_ttl(pkt->ip, pkt->family))
+		return QS_TTL_EXPIRED;
+	address_frame(pkt->eth, mac);
 	return QS_STEERED;
 }
 
@@ -100,7 +93,7 @@ static __always_inline enum qs_outcome find_quoted(const struct packet *pkt,
 
 	if ((void *)(quic + LONG_CID) > pkt->end)
 		return QS_TOO_SHORT;
-	if (!(quic[0] & 0x80))
+	if (!is_long(quic))
 		return QS_UNROUTABLE;
 	dcid_len = quic[CID_LEN];
 	if (dcid_len > QS_MAX_CID_LEN)
@@ -125,7 +118,7 @@ static __always_inline enum qs_outcome find_cid(const struct packet *pkt,
 		return QS_TOO_SHORT;
 	cid->octets = quic + SHORT_CID;
 	cid->length = QS_MAX_CID_LEN;
-	if (!(quic[0] & 0x80))
+	if (!is_long(quic))
 		return QS_STEERED;
 	if (service->flags & QS_KEEP_LONG)
 		return QS_LONG_HEADER;
@@ -136,16 +129,18 @@ static __always_inline enum qs_outcome find_cid(const struct packet *pkt,
 	return QS_STEERED;
 }
 
+#include "tunnel.bpf.h"
+
 /* The decision table for a UDP packet to a steered VIP:port, or an ICMP error
- * about one from there.
+ * about one from there. @server: of whom a packet was sent to.
  */
-static __always_inline enum qs_outcome steer(struct packet *pkt,
-					     const struct qs_service *service)
+static __always_inline enum qs_outcome steer(struct xdp_md *ctx, struct packet *pkt,
+					     const struct qs_service *service, __u32 *server)
 {
 	const struct qs_slot *slot;
 	enum qs_outcome outcome;
 	struct found_cid cid;
-	__u64 target;
+	struct target target;
 
 	if (!is_self(mac_word(pkt->eth->h_dest)))
 		return QS_OTHER_STATION;
@@ -163,24 +158,52 @@ static __always_inline enum qs_outcome steer(struct packet *pkt,
 
 		if (!qs_read_plain(slot, cid.octets, pkt->end, &id.low))
 			return QS_UNROUTABLE;
-		target = find_target(id, slot->space);
+		target = find_target(id, slot);
 	} else {
 		struct qs_id id;
 
 		if (!qs_read_other(slot, cid.octets, pkt->end, &id))
 			return QS_UNROUTABLE;
-		target = find_target(id, slot->space);
+		target = find_target(id, slot);
 	}
-	switch ((target & QS_KIND) >> QS_KIND_SHIFT) {
+	switch ((target.word & QS_KIND) >> QS_KIND_SHIFT) {
 	case QS_TO_LOCAL:
 		return QS_LOCAL;
 	case QS_TO_PEER:
-		if (!(target & QS_OPERAND))
-			return QS_UNRESOLVED;
-		return send_to(pkt, target & QS_OPERAND);
+		*server = target.counter;
+		return send_to(pkt, target.word);
+	case QS_TO_UNRESOLVED:
+		return QS_UNRESOLVED;
+	case QS_TO_TUNNEL:
+		*server = target.counter;
+		return wrap(ctx, pkt->ip - (void *)pkt->eth, pkt->family,
+			    &tables.tunnels[target.word & (QS_TUNNEL_ROWS - 1)]);
 	default:
 		return QS_UNKNOWN_ID;
 	}
+}
+
+static __always_inline int handle(struct xdp_md *ctx, struct packet *pkt, const struct qs_vip *key)
+{
+	const struct qs_vip *vip = find_vip(key);
+	const struct qs_service *service;
+	enum qs_outcome outcome;
+	__u32 row, server = 0;
+
+	if (!vip)
+		return XDP_PASS;
+	row = LOAD(vip->row);
+	service = &tables.services[row & (QS_SERVICE_ROWS - 1)];
+	outcome = steer(ctx, pkt, service, &server);
+	if (outcome == QS_STEERED) {
+		count_steered(row, server);
+		return XDP_TX;
+	}
+	count(row, outcome);
+	if (outcome == QS_TTL_EXPIRED ||
+	    (outcome == QS_UNKNOWN_ID && (service->flags & QS_DROP_UNKNOWN)))
+		return XDP_DROP;
+	return XDP_PASS;
 }
 
 SEC("xdp")
@@ -190,26 +213,21 @@ int quic_steer(struct xdp_md *ctx)
 		.eth = (void *)(long)ctx->data,
 		.end = (void *)(long)ctx->data_end,
 	};
-	const struct qs_service *service;
-	enum qs_outcome outcome;
 	struct qs_vip key = {};
 	struct udphdr *udp;
 
+	if (parse_usual_ipv4(&pkt, &key))
+		return handle(ctx, &pkt, &key);
+	if (parse_usual_ipv6(&pkt, &key))
+		return handle(ctx, &pkt, &key);
 	udp = parse(&pkt, &key);
-	if (!udp)
+	if (!udp) {
+		if (pkt.wrapped)
+			unwrap(ctx, pkt.ip - (void *)pkt.eth, pkt.family, pkt.wrapped);
 		return XDP_PASS;
-	service = find_service(&key);
-	if (!service)
-		return XDP_PASS;
+	}
 	pkt.quic = (void *)(udp + 1);
-	outcome = steer(&pkt, service);
-	count(outcome);
-	if (outcome == QS_STEERED)
-		return XDP_TX;
-	if (outcome == QS_TTL_EXPIRED ||
-	    (outcome == QS_UNKNOWN_ID && (service->flags & QS_DROP_UNKNOWN)))
-		return XDP_DROP;
-	return XDP_PASS;
+	return handle(ctx, &pkt, &key);
 }
 
 char _license[] SEC("license") = "GPL";

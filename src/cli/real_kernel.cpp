@@ -66,9 +66,9 @@ std::vector<kernel::Backend*> RealKernel::backends() const {
   return out;
 }
 
-Result<std::optional<kernel::XdpCounters>> RealKernel::steering_counters() const {
+Result<std::optional<kernel::XdpFigures>> RealKernel::steering_counters() const {
   if (!xdp_place_) return std::nullopt;
-  return kernel::read_xdp_counters(*xdp_place_);
+  return kernel::read_xdp_figures(*xdp_place_);
 }
 
 }  // namespace lbctl::cli

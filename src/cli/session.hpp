@@ -52,7 +52,7 @@ class RealKernel {
   static Result<RealKernel> open(const std::string& state_dir);
   std::vector<kernel::Backend*> backends() const;
   /// Nothing where no steering is set up.
-  Result<std::optional<kernel::XdpCounters>> steering_counters() const;
+  Result<std::optional<kernel::XdpFigures>> steering_counters() const;
 
  private:
   std::optional<kernel::XdpPlace> xdp_place_;

@@ -15,9 +15,9 @@ namespace lbctl::cli {
 /// drains, what is on its way out, differs from the file, is foreign. Empty sections are left out.
 /// `steering`: packets by what became of them; nothing where no steering is set up.
 std::string status_text(const engine::Preview& preview,
-                        const std::optional<kernel::XdpCounters>& steering,
+                        const std::optional<kernel::XdpFigures>& steering,
                         const engine::DrainList& drains);
-Json status_json(const engine::Preview& preview, const std::optional<kernel::XdpCounters>& steering,
+Json status_json(const engine::Preview& preview, const std::optional<kernel::XdpFigures>& steering,
                  const engine::DrainList& drains);
 
 }  // namespace lbctl::cli

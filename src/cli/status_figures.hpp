@@ -24,7 +24,8 @@ inline std::vector<std::pair<const char*, std::uint64_t>> figures(const kernel::
           {"from_peer", c.from_peer},     {"other_station", c.other_station},
           {"too_short", c.too_short},     {"unroutable", c.unroutable},
           {"long_header", c.long_header}, {"unknown_id", c.unknown_id},
-          {"unresolved", c.unresolved},   {"ttl_expired", c.ttl_expired}};
+          {"unresolved", c.unresolved},   {"ttl_expired", c.ttl_expired},
+          {"too_big", c.too_big},         {"unwrapped", c.unwrapped}};
 }
 
 }  // namespace lbctl::cli

@@ -183,7 +183,14 @@ Json server_id_json(const ServerId& id) {
   return {{"id", plain ? Json(id.low) : Json(id.text())}};
 }
 
-Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpCounters>& counters) {
+Json packets_json(const kernel::XdpCounters& counters) {
+  Json out;
+  for (const auto& [figure, n] : figures(counters))
+    out[figure] = n;
+  return out;
+}
+
+Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpFigures>& counters) {
   Json out;
   out["attachments"] = Json::array();
   for (const auto& [device, attachment] : xdp.attachments)
@@ -199,23 +206,29 @@ Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpCounters>
                                {"cid", std::move(cids)},
                                {"initial", service.keep_long ? "local" : "steer"},
                                {"unknown", service.drop_unknown ? "drop" : "pass"}});
+    if (counters && counters->services.contains(key))
+      out["services"].back()["packets"] = packets_json(counters->services.at(key));
   }
   out["servers"] = Json::array();
   for (const auto& [id, target] : xdp.servers) {
     Json entry = server_id_json(id);
     entry["local"] = target.local;
     if (!target.local) entry["mac"] = target.mac.is_zero() ? Json() : Json(target.mac.text());
+    if (target.tunnel)
+      entry["tunnel"] = {{"source", target.tunnel->source.text()},
+                         {"destination", target.tunnel->destination.text()},
+                         {"mtu", target.tunnel->mtu}};
+    if (counters && !target.local && counters->servers.contains(id))
+      entry["sent"] = counters->servers.at(id);
     out["servers"].push_back(std::move(entry));
   }
-  if (counters)
-    for (const auto& [figure, n] : figures(*counters))
-      out["packets"][figure] = n;
+  if (counters) out["packets"] = packets_json(counters->total);
   return out;
 }
 
 }  // namespace
 
-Json status_json(const engine::Preview& preview, const std::optional<kernel::XdpCounters>& counters,
+Json status_json(const engine::Preview& preview, const std::optional<kernel::XdpFigures>& counters,
                  const engine::DrainList& drain_list) {
   const NodeState& ours = preview.split.ours;
   const NodeState& others = preview.split.foreign;

@@ -70,20 +70,30 @@ void marks(std::string& out, const NftState& nft) {
     section.line(fmt::format("{} -> {}", key.text(), mark.text()));
 }
 
+std::string packets_text(const kernel::XdpCounters& counters) {
+  std::string out;
+  for (const auto& [figure, n] : figures(counters))
+    out += fmt::format("{}{} {}", out.empty() ? "" : " ", figure, n);
+  return out;
+}
+
 void steering(std::string& out, const XdpState& xdp,
-              const std::optional<kernel::XdpCounters>& counters) {
+              const std::optional<kernel::XdpFigures>& counters) {
   Section section(out, "QUIC steering");
   for (const auto& [device, attachment] : xdp.attachments)
     section.line(fmt::format("dev {}  {}", device, plan::describe(attachment)));
-  for (const auto& [key, service] : xdp.services)
+  for (const auto& [key, service] : xdp.services) {
     section.line(fmt::format("{}  {}", key.text(), plan::describe(service)));
-  for (const auto& [id, target] : xdp.servers)
-    section.line(fmt::format("server id {}  {}", id.text(), plan::describe(target)), 2);
-  if (!counters) return;
-  std::string packets = "packets:";
-  for (const auto& [figure, n] : figures(*counters))
-    packets += fmt::format(" {} {}", figure, n);
-  section.line(packets);
+    if (counters && counters->services.contains(key))
+      section.line("packets: " + packets_text(counters->services.at(key)), 2);
+  }
+  for (const auto& [id, target] : xdp.servers) {
+    const bool counted = counters && !target.local && counters->servers.contains(id);
+    section.line(fmt::format("server id {}  {}{}", id.text(), plan::describe(target),
+                             counted ? fmt::format(", sent {}", counters->servers.at(id)) : ""),
+                 2);
+  }
+  if (counters) section.line("packets: " + packets_text(counters->total));
 }
 
 void endpoints(std::string& out, const MptcpState& mptcp) {
@@ -130,7 +140,7 @@ void foreign(std::string& out, const NodeState& state) {
 }  // namespace
 
 std::string status_text(const engine::Preview& preview,
-                        const std::optional<kernel::XdpCounters>& counters,
+                        const std::optional<kernel::XdpFigures>& counters,
                         const engine::DrainList& drain_list) {
   const UnixTime now = engine::Engine::system_time();
   std::string out;

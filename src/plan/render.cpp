@@ -72,6 +72,10 @@ std::string describe(const SteeredService& service) {
 
 std::string describe(const SteerTarget& t) {
   if (t.local) return "here";
+  if (t.tunnel)
+    return fmt::format("tunnel {} -> {} mtu {} via {}", t.tunnel->source.text(),
+                       t.tunnel->destination.text(), t.tunnel->mtu,
+                       t.mac.is_zero() ? "unresolved" : t.mac.text());
   return t.mac.is_zero() ? "unresolved" : t.mac.text();
 }
 

@@ -66,9 +66,14 @@ TEST_CASE("frames for another server come back to the wire with its MAC address;
     // The first one never came to the stack: this is the next that does.
     CHECK(stack.receive() == frame.bytes());
   }
-  const auto counters = kernel::read_xdp_counters({node.pins});
-  REQUIRE(counters);
-  CHECK(*counters == kernel::XdpCounters{.steered = 2, .local = 2});
+  const auto read = kernel::read_xdp_figures({node.pins});
+  REQUIRE(read);
+  REQUIRE(*read);
+  const kernel::XdpFigures& figures = **read;
+  CHECK(figures.total == kernel::XdpCounters{.steered = 2, .local = 2});
+  CHECK(figures.services.at(web4) == kernel::XdpCounters{.steered = 1, .local = 1});
+  CHECK(figures.services.at(web6) == kernel::XdpCounters{.steered = 1, .local = 1});
+  CHECK(figures.servers == std::map<ServerId, std::uint64_t>{{ServerId{1}, 0}, {ServerId{2}, 2}});
 }
 
 TEST_CASE("down leaves nothing: no link, no map, no program, no pin, the device as before") {

@@ -78,7 +78,7 @@ TEST_CASE("a row that another version wrote is a conflict, not a guess") {
   CHECK(refused([](qs_service& row) { row.slot[0].id_octet = 3; }));
   CHECK(refused([](qs_service& row) { row.slot[0].scheme = 200; }));
   CHECK(refused([](qs_service& row) { row.slot[0].round_key[7] ^= 1; }));
-  CHECK(decode(__u64{3} << QS_KIND_SHIFT).error().code() == Errc::conflict);
+  CHECK(decode(__u64{15} << QS_KIND_SHIFT).error().code() == Errc::conflict);
   CHECK(decode(ServerLayout::Key{{5, 0}, 9}).error().code() == Errc::conflict);
 }
 

@@ -64,7 +64,7 @@ TEST_CASE("a changed scheme stands in a new row and leaves the old one as it was
     std::set<__u32> out;
     for (const auto& bucket : tables.raw().vips)
       for (const auto& vip : bucket.way)
-        if (vip.port_family != 0) out.insert(vip.row);
+        if (vip.port_family != 0) out.insert(vip.row % QS_SERVICE_ROWS);
     return out;
   };
   const std::set<__u32> before = rows();
@@ -82,6 +82,36 @@ TEST_CASE("a changed scheme stands in a new row and leaves the old one as it was
     const qs_service& now = tables.raw().services[row];
     CHECK(std::memcmp(&now, &old.front(), sizeof now) == 0);
   }
+}
+
+TEST_CASE("counters stay while a service and a server change; those of a removed one are kept") {
+  Table table;
+  auto& tables = table.steering.tables();
+  const model::SteeredKey web4{ip("192.0.2.100"), Port{443}},
+      web6{ip("2001:db8:100::100"), Port{443}};
+  table.steers(with(4, short_packet(peer_cid)));
+  table.steers(with(6, short_packet(peer_cid)));
+  REQUIRE(tables.set_service(web4, {{usual}, true, true}));
+  REQUIRE(tables.set_server(ServerId{2}, {.local = false, .mac = mac("02:00:00:00:00:22")}));
+  table.steering.run(with(4, short_packet(peer_cid)).bytes());
+  auto now = tables.figures();
+  CHECK(now.services.at(web4) == XdpCounters{.steered = 2});
+  CHECK(now.services.at(web6) == XdpCounters{.steered = 1});
+  CHECK(now.servers.at(ServerId{2}) == 3);
+  CHECK(now.servers.at(ServerId{1}) == 0);
+
+  CHECK(tables.remove_service(web4));
+  CHECK(tables.remove_server(ServerId{2}));
+  now = tables.figures();
+  CHECK(now.total == XdpCounters{.steered = 3});
+  CHECK_FALSE(now.services.contains(web4));
+  // One that takes its place begins at zero.
+  REQUIRE(tables.set_service({ip("192.0.2.7"), Port{443}}, {{usual}}));
+  REQUIRE(tables.set_server(ServerId{77}, {.local = false, .mac = peer}));
+  now = tables.figures();
+  CHECK(now.services.at({ip("192.0.2.7"), Port{443}}) == XdpCounters{});
+  CHECK(now.servers.at(ServerId{77}) == 0);
+  CHECK(now.total == XdpCounters{.steered = 3});
 }
 
 TEST_CASE("a server's change takes effect at once: unresolved, resolved, local, removed") {

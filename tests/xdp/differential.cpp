@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <span>
+#include <utility>
 
 #include "bucket_table.hpp"
 #include "codec.hpp"
@@ -29,6 +31,7 @@ namespace {
 using Random = std::mt19937_64;
 
 constexpr std::size_t packets_of_a_world = 4096;
+constexpr std::size_t most_services = 6;
 
 std::size_t below(Random& random, std::size_t end) {
   return random() % end;
@@ -66,14 +69,28 @@ model::CidScheme random_scheme(Random& random, const std::vector<model::CidSchem
   return out;
 }
 
+/// One of a few.
+model::IpAddress some_address(Random& random, bool v4) {
+  Bytes octets(v4 ? 4 : 16, 9);
+  octets.back() = static_cast<std::uint8_t>(below(random, 8));
+  return *model::IpAddress::from_octets(octets);
+}
+
 model::SteerTarget random_target(Random& random) {
-  switch (below(random, 6)) {
+  switch (below(random, 8)) {
     case 0:
-      return {true, {}};
+      return {true, {}, {}};
     case 1:
-      return {false, {}};
+      return {false, {}, {}};
+    case 2:
+    case 3: {
+      const bool v4 = one_in(random, 2);
+      return {false, one_in(random, 8) ? model::MacAddress{} : station(200 + below(random, 4)),
+              model::SteerTunnel{some_address(random, v4), some_address(random, v4),
+                                 static_cast<std::uint32_t>(576 + below(random, 100))}};
+    }
     default:
-      return {false, station(100 + below(random, 50))};
+      return {false, station(100 + below(random, 50)), {}};
   }
 }
 
@@ -81,7 +98,7 @@ Scene make_scene(Random& random) {
   static const std::vector<model::CidScheme> all = all_schemes();
   Scene out;
   out.world.self = {station(1), station(2)};
-  const std::size_t services = 1 + below(random, 6);
+  const std::size_t services = 1 + below(random, most_services);
   for (std::size_t i = 0; i < services; ++i) {
     const bool v4 = one_in(random, 2);
     const model::SteeredKey key{*model::IpAddress::from_octets(octets(random, v4 ? 4 : 16)),
@@ -102,7 +119,8 @@ Scene make_scene(Random& random) {
     out.vips.push_back(key);
   }
   for (const auto& [id, target] : out.world.state.servers)
-    if (!target.local && !target.mac.is_zero()) out.world.peers.insert(target.mac);
+    if (!target.local && !target.tunnel && !target.mac.is_zero())
+      out.world.peers.insert(target.mac);
   return out;
 }
 
@@ -122,13 +140,25 @@ void put_on(const World& world) {
   for (const auto& [key, service] : world.state.services) {
     const auto row = static_cast<__u32>(vips.size());
     ::tables.services[row] = encode(service).value();
-    vips.emplace_back(encode(key), row);
+    vips.emplace_back(encode(key), QS_ROW(row, row));
   }
   fill<VipLayout>(::tables.vips, vips);
-  std::vector<std::pair<ServerLayout::Key, __u64>> servers;
-  for (const auto& [id, target] : world.state.servers)
-    servers.emplace_back(encode(id).value(), encode(target));
+  std::vector<std::pair<ServerLayout::Key, ServerLayout::Value>> servers;
+  std::size_t tunnels = 0;
+  for (const auto& [id, target] : world.state.servers) {
+    __u64 word = encode(target);
+    if (target.tunnel) {
+      word = static_cast<__u64>(QS_TO_TUNNEL) << QS_KIND_SHIFT | tunnels;
+      ::tables.tunnels[tunnels++] = encode(*target.tunnel, target.mac).value();
+    }
+    servers.emplace_back(encode(id).value(),
+                         ServerLayout::Value{word, static_cast<__u32>(servers.size())});
+  }
   fill<ServerLayout>(::tables.servers, servers);
+  std::vector<std::pair<VipLayout::Key, __u32>> senders;
+  for (const auto& address : world.senders())
+    senders.emplace_back(encode(model::SteeredKey{address, model::Port{0}}), 0);
+  fill<SenderLayout>(::tables.senders, senders);
   std::vector<std::pair<__u64, MacLayout::Value>> macs;
   for (const auto& mac : world.peers)
     macs.emplace_back(mac_word(mac), MacLayout::Value{});
@@ -174,7 +204,7 @@ Frame random_frame(Random& random, const Scene& scene) {
   const bool is_long = one_in(random, 2);
   const auto first = static_cast<std::uint8_t>((random() & 0x7f) | (is_long ? 0x80 : 0));
   out.payload = is_long ? long_packet(cid, static_cast<std::uint32_t>(random()), first)
-                        : short_packet(cid, below(random, 40), first);
+                        : short_packet(cid, below(random, one_in(random, 12) ? 700 : 40), first);
   out.to = one_in(random, 12) ? station(below(random, 200)) : station(1 + below(random, 2));
   out.from = one_in(random, 12) ? station(100 + below(random, 50)) : station(77);
   out.source = client;
@@ -205,7 +235,10 @@ Frame random_frame(Random& random, const Scene& scene) {
 }
 
 Bytes random_packet(Random& random, const Scene& scene) {
-  Bytes out = random_frame(random, scene).bytes();
+  const Frame frame = random_frame(random, scene);
+  const bool v4 = one_in(random, 2);
+  Bytes out = one_in(random, 6) ? wrapped(frame, some_address(random, v4), some_address(random, v4))
+                                : frame.bytes();
   if (one_in(random, 10)) out.resize(14 + below(random, out.size() - 13));
   if (one_in(random, 10))
     for (std::size_t n = 1 + below(random, 4); n > 0; --n)
@@ -228,15 +261,20 @@ class Arena {
   Judgement run(const Bytes& packet) {
     std::uint8_t* begin = end_ - packet.size();
     std::ranges::copy(packet, begin);
-    user_counters = {};
-    const int verdict = user_run(address(begin), address(end_));
+    __u32 start = address(begin);
+    const int verdict = user_run(&start, address(end_));
     Judgement out;
     out.verdict = verdict == XDP_TX     ? Verdict::send
                   : verdict == XDP_DROP ? Verdict::drop
                                         : Verdict::pass;
-    for (int i = 0; i < QS_NR_OUTCOMES; ++i)
-      if (user_counters.packets[i] != 0) out.counted = static_cast<qs_outcome>(i);
-    out.packet.assign(begin, end_);
+    for (auto& service : std::span(user_counters.service).first(most_services))
+      for (int i = 0; i < QS_NR_OUTCOMES; ++i)
+        if (std::exchange(service[i], 0) != 0) out.counted = static_cast<qs_outcome>(i);
+    // Of a dropped packet nothing is left.
+    if (verdict == XDP_DROP)
+      out.packet = packet;
+    else
+      out.packet.assign(end_ - (address(end_) - start), end_);
     return out;
   }
 

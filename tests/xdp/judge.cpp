@@ -95,7 +95,13 @@ std::optional<Place> in_ipv6(const Octets& packet, std::size_t ip) {
   return next == udp ? udp_at(packet, at, place, ip + 8, false) : std::nullopt;
 }
 
-std::optional<Place> find(const Octets& packet) {
+/// Behind the Ethernet header and up to two tags; and the EtherType there.
+struct Network {
+  std::size_t at = 0;
+  unsigned type = 0;
+};
+
+std::optional<Network> network(const Octets& packet) {
   if (!packet.has(0, 14)) return std::nullopt;
   std::size_t at = 12;
   for (int tags = 0; tags < 2; ++tags) {
@@ -104,9 +110,44 @@ std::optional<Place> find(const Octets& packet) {
     if (!packet.has(at + 2, 4)) return std::nullopt;
     at += 4;
   }
-  if (packet.at16(at) == 0x0800) return in_ipv4(packet, at + 2);
-  if (packet.at16(at) == 0x86dd) return in_ipv6(packet, at + 2);
+  return Network{at + 2, packet.at16(at)};
+}
+
+constexpr unsigned type_ipv4 = 0x0800, type_ipv6 = 0x86dd;
+
+std::optional<Place> find(const Octets& packet) {
+  const auto net = network(packet);
+  if (net && net->type == type_ipv4) return in_ipv4(packet, net->at);
+  if (net && net->type == type_ipv6) return in_ipv6(packet, net->at);
   return std::nullopt;
+}
+
+/// What a tunnel's packet holds.
+struct Inner {
+  std::size_t header = 0;  ///< of the frame
+  std::size_t outer = 0;   ///< octets
+  unsigned type = 0;       ///< EtherType of what is inside
+  Place place;
+};
+
+std::optional<Inner> inside(const Octets& packet, const std::set<IpAddress>& senders) {
+  const auto net = network(packet);
+  if (!net || (net->type != type_ipv4 && net->type != type_ipv6)) return std::nullopt;
+  const bool v4 = net->type == type_ipv4;
+  Inner out{.header = net->at, .outer = v4 ? 20u : 40u, .place = {.vip = {}}};
+  if (!packet.has(net->at, v4 ? 20 : 48) || packet.at(net->at) >> 4 != (v4 ? 4 : 6))
+    return std::nullopt;
+  if (v4 && ((packet.at(net->at) & 15) != 5 || (packet.at16(net->at + 6) & 0x3fff) != 0))
+    return std::nullopt;
+  const unsigned protocol = packet.at(net->at + (v4 ? 9 : 6));
+  if (protocol != 4 && protocol != 41) return std::nullopt;
+  if (!senders.contains(packet.address(net->at + (v4 ? 12 : 8), v4 ? 4 : 16))) return std::nullopt;
+  out.type = protocol == 4 ? type_ipv4 : type_ipv6;
+  const auto place =
+      protocol == 4 ? in_ipv4(packet, net->at + out.outer) : in_ipv6(packet, net->at + out.outer);
+  if (!place) return std::nullopt;
+  out.place = *place;
+  return out;
 }
 
 /// 20 octets of which the connection ID is the beginning, and how long it is; or the reason why
@@ -139,29 +180,85 @@ model::MacAddress mac_at(const Bytes& packet, std::size_t at) {
   return out;
 }
 
-/// One hop further, to `mac`. The checksum is computed anew: what was wrong before stays as wrong.
+/// One hop less; false without one left. The checksum is computed anew: what was wrong before stays
+/// as wrong.
+bool age(const Place& place, Bytes& packet) {
+  std::uint8_t& ttl = packet[place.ip + (place.v4 ? 8 : 7)];
+  if (ttl <= 1) return false;
+  --ttl;
+  if (!place.v4) return true;
+  const unsigned sum =
+      static_cast<unsigned>(packet[place.ip + 10] << 8 | packet[place.ip + 11]) + 0x0100;
+  const unsigned folded = sum >= 0xffff ? sum + 1 - 0x10000 : sum;
+  packet[place.ip + 10] = static_cast<std::uint8_t>(folded >> 8);
+  packet[place.ip + 11] = static_cast<std::uint8_t>(folded);
+  return true;
+}
+
+void readdress(Bytes& packet, const model::MacAddress& mac) {
+  std::copy_n(packet.begin(), 6, packet.begin() + 6);
+  std::ranges::copy(mac.octets, packet.begin());
+}
+
+/// One hop further, to `mac`.
 Judgement send(const Place& place, const Bytes& packet, const model::MacAddress& mac) {
   Judgement out{Verdict::send, QS_STEERED, packet};
-  std::uint8_t& ttl = out.packet[place.ip + (place.v4 ? 8 : 7)];
-  if (ttl <= 1) return {Verdict::drop, QS_TTL_EXPIRED, packet};
-  --ttl;
-  if (place.v4) {
-    const unsigned sum =
-        static_cast<unsigned>(out.packet[place.ip + 10] << 8 | out.packet[place.ip + 11]) + 0x0100;
-    const unsigned folded = sum >= 0xffff ? sum + 1 - 0x10000 : sum;
-    out.packet[place.ip + 10] = static_cast<std::uint8_t>(folded >> 8);
-    out.packet[place.ip + 11] = static_cast<std::uint8_t>(folded);
-  }
-  std::copy_n(packet.begin(), 6, out.packet.begin() + 6);
-  std::ranges::copy(mac.octets, out.packet.begin());
+  if (!age(place, out.packet)) return {Verdict::drop, QS_TTL_EXPIRED, packet};
+  readdress(out.packet, mac);
+  return out;
+}
+
+void set_type(Bytes& packet, std::size_t header, unsigned type) {
+  packet[header - 2] = static_cast<std::uint8_t>(type >> 8);
+  packet[header - 1] = static_cast<std::uint8_t>(type);
+}
+
+/// The same by a tunnel.
+Judgement send(const Place& place, const Bytes& packet, const model::MacAddress& next_hop,
+               const model::SteerTunnel& tunnel) {
+  const Octets octets(packet);
+  if (!octets.has(place.ip, 40)) return {Verdict::pass, QS_TOO_SHORT, packet};
+  const std::size_t length =
+      place.v4 ? octets.at16(place.ip + 2) : octets.at16(place.ip + 4) + std::size_t{40};
+  if (!octets.has(place.ip, length)) return {Verdict::pass, QS_TOO_SHORT, packet};
+  const bool v4 = tunnel.source.is_v4();
+  if (length + (v4 ? 20 : 40) > tunnel.mtu) return {Verdict::pass, QS_TOO_BIG, packet};
+  Judgement out{Verdict::send, QS_STEERED, packet};
+  if (!age(place, out.packet)) return {Verdict::drop, QS_TTL_EXPIRED, packet};
+  readdress(out.packet, next_hop);
+  set_type(out.packet, place.ip, v4 ? type_ipv4 : type_ipv6);
+  const Bytes header = outer_header(tunnel.source, tunnel.destination, length,
+                                    place.v4 ? std::uint8_t{4} : std::uint8_t{41});
+  out.packet.insert(out.packet.begin() + static_cast<std::ptrdiff_t>(place.ip), header.begin(),
+                    header.end());
+  return out;
+}
+
+/// What could not be read: out of a peer's tunnel, or as it is.
+Judgement judge_strange(const World& world, const Bytes& packet) {
+  const auto inner = inside(Octets(packet), world.senders());
+  if (!inner || !world.state.services.contains(inner->place.vip) ||
+      !world.self.contains(mac_at(packet, 0)))
+    return {Verdict::pass, std::nullopt, packet};
+  Judgement out{Verdict::pass, QS_UNWRAPPED, packet};
+  const auto at = out.packet.begin() + static_cast<std::ptrdiff_t>(inner->header);
+  out.packet.erase(at, at + static_cast<std::ptrdiff_t>(inner->outer));
+  set_type(out.packet, inner->header, inner->type);
   return out;
 }
 
 }  // namespace
 
+std::set<IpAddress> World::senders() const {
+  std::set<IpAddress> out;
+  for (const auto& [id, target] : state.servers)
+    if (target.tunnel) out.insert(target.tunnel->destination);
+  return out;
+}
+
 Judgement judge(const World& world, const Bytes& packet) {
   const auto place = find(Octets(packet));
-  if (!place) return {Verdict::pass, std::nullopt, packet};
+  if (!place) return judge_strange(world, packet);
   const auto service = world.state.services.find(place->vip);
   if (service == world.state.services.end()) return {Verdict::pass, std::nullopt, packet};
   if (!world.self.contains(mac_at(packet, 0))) return {Verdict::pass, QS_OTHER_STATION, packet};
@@ -175,6 +272,8 @@ Judgement judge(const World& world, const Bytes& packet) {
     return {service->second.drop_unknown ? Verdict::drop : Verdict::pass, QS_UNKNOWN_ID, packet};
   if (target->second.local) return {Verdict::pass, QS_LOCAL, packet};
   if (target->second.mac.is_zero()) return {Verdict::pass, QS_UNRESOLVED, packet};
+  if (target->second.tunnel)
+    return send(*place, packet, target->second.mac, *target->second.tunnel);
   return send(*place, packet, target->second.mac);
 }
 

@@ -14,6 +14,8 @@ namespace lbctl::tests {
 struct World {
   model::XdpState state;
   std::set<model::MacAddress> self, peers;
+  /// The addresses that tunnelled packets may come from.
+  std::set<model::IpAddress> senders() const;
 };
 
 enum class Verdict : std::uint8_t { pass, drop, send };

@@ -122,6 +122,40 @@ Bytes Frame::bytes() const {
   return out;
 }
 
+Bytes outer_header(const model::IpAddress& source, const model::IpAddress& destination,
+                   std::size_t length, std::uint8_t protocol) {
+  Bytes out;
+  if (source.is_v4()) {
+    out = {0x45, 0};
+    put16(out, static_cast<unsigned>(20 + length));
+    put(out, Bytes{0, 0, 0x40, 0, 64, protocol, 0, 0});
+  } else {
+    out = {0x60, 0, 0, 0};
+    put16(out, static_cast<unsigned>(length));
+    put(out, Bytes{protocol, 64});
+  }
+  put(out, source.octets());
+  put(out, destination.octets());
+  if (!source.is_v4()) return out;
+  const std::uint16_t sum = checksum(out);
+  out[10] = static_cast<std::uint8_t>(sum >> 8);
+  out[11] = static_cast<std::uint8_t>(sum);
+  return out;
+}
+
+Bytes wrapped(const Frame& frame, const model::IpAddress& source,
+              const model::IpAddress& destination) {
+  Bytes out = frame.bytes();
+  const std::size_t ip = 14 + 4 * frame.tags.size();
+  const auto header = outer_header(source, destination, out.size() - ip,
+                                   frame.source.is_v4() ? std::uint8_t{4} : std::uint8_t{41});
+  const unsigned type = source.is_v4() ? 0x0800 : 0x86dd;
+  out[ip - 2] = static_cast<std::uint8_t>(type >> 8);
+  out[ip - 1] = static_cast<std::uint8_t>(type);
+  out.insert(out.begin() + static_cast<std::ptrdiff_t>(ip), header.begin(), header.end());
+  return out;
+}
+
 Bytes icmp_error(std::uint8_t type, const Frame& about, std::size_t quoted) {
   constexpr std::size_t ethernet = 14;
   Bytes packet = about.bytes();

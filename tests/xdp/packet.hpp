@@ -37,6 +37,14 @@ struct Frame {
   Bytes bytes() const;
 };
 
+/// The same frame with its packet inside another, from `source` to `destination` (RFC 2003, 2473,
+/// 4213): what a tunnel makes of it, but for the Ethernet addresses.
+Bytes wrapped(const Frame& frame, const model::IpAddress& source,
+              const model::IpAddress& destination);
+/// Its header alone, around `length` octets of `protocol`.
+Bytes outer_header(const model::IpAddress& source, const model::IpAddress& destination,
+                   std::size_t length, std::uint8_t protocol);
+
 /// An ICMP error about a packet, of which `quoted` octets (or all there are) are in it.
 Bytes icmp_error(std::uint8_t type, const Frame& about, std::size_t quoted = 2000);
 

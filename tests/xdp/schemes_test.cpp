@@ -85,7 +85,7 @@ TEST_CASE("ids of one low word that share a bucket are told apart by their high 
   std::mt19937 random(5);
   constexpr std::uint64_t low = 0x0a0b0c;
   const auto bucket = [](std::uint64_t high) {
-    return qs_bucket_1(qs_server_key({low, high}, 0), QS_SERVER_BITS);
+    return qs_bucket_1(qs_server_key({low, high}), QS_SERVER_BITS);
   };
   const ServerId here{low, 1};
   ServerId other{low, 2};

@@ -5,6 +5,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,10 +33,20 @@ struct SteeredService {
   friend bool operator==(const SteeredService&, const SteeredService&) = default;
 };
 
+/// IP in IP to a server beyond a router. Its address is also one that tunnelled packets come from.
+struct SteerTunnel {
+  IpAddress source;       ///< this node's
+  IpAddress destination;  ///< the server's, of the same family
+  std::uint32_t mtu = 0;  ///< octets that an outer packet may have; what is longer is passed
+  friend bool operator==(const SteerTunnel&, const SteerTunnel&) = default;
+};
+
 struct SteerTarget {
   bool local = false;  ///< this very node: the packet goes to its stack
-  MacAddress
-      mac;  ///< remote: next hop on the same segment; zero until resolved (then PASS, counted)
+  /// Remote: the next hop, which without a tunnel is the server itself; zero until resolved (then
+  /// packets are passed and counted).
+  MacAddress mac;
+  std::optional<SteerTunnel> tunnel;
   friend bool operator==(const SteerTarget&, const SteerTarget&) = default;
 };
 

@@ -79,8 +79,10 @@ class Run {
     auto program = load();
     if (!program) return fail(std::move(program.error()));
     if (auto ok = serve(*attachments, link->index); !ok) return ok;
-    if (old != nullptr && (op.to.mode == model::XdpMode::automatic || op.to.mode == link->mode))
-      return replace(*old, **program);
+    if (old != nullptr && (op.to.mode == model::XdpMode::automatic || op.to.mode == link->mode)) {
+      if (auto ok = replace(*old, **program); !ok) return ok;
+      return unpin_strange(pin_dir_);
+    }
     if (old != nullptr) {
       notes_.push_back(
           fmt::format("{}: unsteered for a moment: XDP cannot go from {} to {} mode in place",
@@ -280,14 +282,12 @@ std::unique_ptr<Backend> open_xdp(XdpPlace place) {
   return std::make_unique<xdp::Xdp>(std::move(place));
 }
 
-Result<std::optional<XdpCounters>> read_xdp_counters(const XdpPlace& place) {
+Result<std::optional<XdpFigures>> read_xdp_figures(const XdpPlace& place) {
   auto tables = xdp::open_pinned_tables(place.pin_dir);
   if (!tables) return fail(std::move(tables.error()).during("read the XDP counters"));
   const std::optional<xdp::Tables>& found = *tables;
-  if (!found) return std::optional<XdpCounters>{};
-  auto counters = found->counters();
-  if (!counters) return fail(std::move(counters.error()));
-  return std::optional(*counters);
+  if (!found) return std::optional<XdpFigures>{};
+  return std::optional(found->figures());
 }
 
 }  // namespace lbctl::kernel

@@ -55,7 +55,7 @@ class BucketTable {
     if (!way)
       return fail(Errc::unsupported, "the XDP table of " + std::string(Layout::what) +
                                          " has no room for this one: both of its buckets are full");
-    if (spill) Layout::set_spilled(first, true);
+    if (spill || *way != 0) Layout::set_more(first, true);
     Layout::add(chosen, *way, key, value);
     ++size_;
     return {};
@@ -68,7 +68,7 @@ class BucketTable {
     Layout::remove(*place->first, place->second);
     --size_;
     Bucket& first = first_of(key);
-    if (place->first != &first) Layout::set_spilled(first, any_spilled_from(first));
+    if (place->first != &first || place->second != 0) Layout::set_more(first, has_more(first));
     return true;
   }
 
@@ -110,12 +110,11 @@ class BucketTable {
     return std::nullopt;
   }
 
-  bool any_spilled_from(const Bucket& first) const {
+  /// Is a key of this first bucket anywhere but in its first entry?
+  bool has_more(const Bucket& first) const {
     for (Bucket& bucket : buckets_)
-      for (int way = 0; way < QS_WAYS; ++way)
-        if (auto key = Layout::key(bucket, way);
-            key && &bucket != &first && &first_of(*key) == &first)
-          return true;
+      for (int way = &bucket == &first ? 1 : 0; way < QS_WAYS; ++way)
+        if (auto key = Layout::key(bucket, way); key && &first_of(*key) == &first) return true;
     return false;
   }
 

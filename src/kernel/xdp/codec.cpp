@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace lbctl::kernel::xdp {
@@ -57,23 +58,56 @@ Result<model::ServerId> decode(const ServerLayout::Key& key) {
 __u64 mac_word(const model::MacAddress& mac) {
   __u64 word = 0;
   std::memcpy(&word, mac.octets.data(), mac.octets.size());
-  return word | QS_MAC_USED;
+  return QS_MAC_WORD(word);
 }
 
 __u64 encode(const model::SteerTarget& target) {
   // The program does not look at a local server's operand; it is kept so that what is read back
   // equals what was written.
-  const __u64 kind = target.local ? QS_TO_LOCAL : QS_TO_PEER;
-  return kind << QS_KIND_SHIFT | (mac_word(target.mac) & QS_OPERAND);
+  const __u64 kind = target.local           ? QS_TO_LOCAL
+                     : target.mac.is_zero() ? QS_TO_UNRESOLVED
+                                            : QS_TO_PEER;
+  __u64 operand = 0;
+  std::memcpy(&operand, target.mac.octets.data(), target.mac.octets.size());
+  return kind << QS_KIND_SHIFT | operand;
 }
 
-Result<model::SteerTarget> decode(ServerLayout::Value target) {
+Result<qs_tunnel> encode(const model::SteerTunnel& tunnel, const model::MacAddress& next_hop) {
+  if (tunnel.source.family() != tunnel.destination.family() || tunnel.mtu < 576 ||
+      tunnel.mtu > 65535)
+    return fail(Errc::invalid,
+                fmt::format("no tunnel can go from {} to {} with an MTU of {}",
+                            tunnel.source.text(), tunnel.destination.text(), tunnel.mtu));
+  const VipLayout::Key source = encode(model::SteeredKey{tunnel.source, model::Port{0}});
+  const VipLayout::Key destination = encode(model::SteeredKey{tunnel.destination, model::Port{0}});
+  qs_tunnel out{};
+  std::memcpy(&out.mac, next_hop.octets.data(), next_hop.octets.size());
+  std::ranges::copy(source.addr, out.source);
+  std::ranges::copy(destination.addr, out.destination);
+  out.family = source.port_family >> 16;
+  out.mtu = tunnel.mtu;
+  return out;
+}
+
+model::SteerTarget decode(const qs_tunnel& tunnel) {
+  const auto address = [&](const __u64(&words)[2]) {
+    return decode(VipLayout::Key{{words[0], words[1]}, QS_PORT_FAMILY(0, tunnel.family)}).address;
+  };
+  return {.local = false,
+          .mac = mac_of(tunnel.mac),
+          .tunnel =
+              model::SteerTunnel{address(tunnel.source), address(tunnel.destination), tunnel.mtu}};
+}
+
+Result<model::SteerTarget> decode(__u64 target) {
   switch ((target & QS_KIND) >> QS_KIND_SHIFT) {
     case QS_TO_LOCAL:
     case QS_TO_PEER:
+    case QS_TO_UNRESOLVED:
       return model::SteerTarget{
           .local = (target & QS_KIND) >> QS_KIND_SHIFT == QS_TO_LOCAL,
           .mac = mac_of(target & QS_OPERAND),
+          .tunnel = {},
       };
     default:
       return fail(Errc::conflict, "its target is not one that this lbctl writes");

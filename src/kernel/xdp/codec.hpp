@@ -22,11 +22,15 @@ Result<ServerLayout::Key> encode(const model::ServerId& id);
 /// Errc::conflict for a space that the model does not know.
 Result<model::ServerId> decode(const ServerLayout::Key& key);
 
+/// QS_KIND and QS_OPERAND of a target without a tunnel.
 __u64 encode(const model::SteerTarget& target);
-/// Errc::conflict for a kind of target that the model does not know.
-Result<model::SteerTarget> decode(ServerLayout::Value target);
+/// A row of the tunnels. Errc::invalid for addresses of two families and an impossible MTU.
+Result<qs_tunnel> encode(const model::SteerTunnel& tunnel, const model::MacAddress& next_hop);
+model::SteerTarget decode(const qs_tunnel& tunnel);
+/// Errc::conflict for a kind that the model does not know.
+Result<model::SteerTarget> decode(__u64 target);
 
-/// The six octets in the order of memory, with QS_MAC_USED.
+/// QS_MAC_WORD().
 __u64 mac_word(const model::MacAddress& mac);
 
 }  // namespace lbctl::kernel::xdp

@@ -1,9 +1,11 @@
 #include "maps.hpp"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "libbpf_error.hpp"
@@ -11,10 +13,21 @@
 
 namespace lbctl::kernel::xdp {
 
-const std::array<MapShape, map_count> map_shapes{{
-    {"tables", ".bss", sizeof(qs_tables), true},
-    {"counters", "counters", sizeof(qs_counters), false},
-}};
+#define TEXT_OF(number) #number
+#define PIN_NAME(name, layout) name "-" TEXT_OF(layout)
+
+std::uint32_t possible_cpus() {
+  // libbpf reads a list that every Linux has.
+  return static_cast<std::uint32_t>(std::max(libbpf_num_possible_cpus(), 1));
+}
+
+const std::array<MapShape, map_count>& map_shapes() {
+  static const std::array<MapShape, map_count> shapes{{
+      {PIN_NAME("tables", QS_LAYOUT), ".bss", sizeof(qs_tables), 1},
+      {PIN_NAME("counters", QS_LAYOUT), "counters", sizeof(qs_counters), possible_cpus()},
+  }};
+  return shapes;
+}
 
 namespace {
 
@@ -27,9 +40,9 @@ Result<bpf_map_info> info_of(const Fd& map) {
 }
 
 bool fits(const bpf_map_info& info, const MapShape& shape) {
-  return info.type == (shape.mmapable ? BPF_MAP_TYPE_ARRAY : BPF_MAP_TYPE_PERCPU_ARRAY) &&
-         info.key_size == sizeof(__u32) && info.value_size == shape.value_size &&
-         info.max_entries == 1 && ((info.map_flags & BPF_F_MMAPABLE) != 0) == shape.mmapable;
+  return info.type == BPF_MAP_TYPE_ARRAY && info.key_size == sizeof(__u32) &&
+         info.value_size == shape.value_size && info.max_entries == shape.entries &&
+         (info.map_flags & BPF_F_MMAPABLE) != 0;
 }
 
 }  // namespace
@@ -37,20 +50,21 @@ bool fits(const bpf_map_info& info, const MapShape& shape) {
 Result<MapFds> open_pinned_maps(const std::string& pin_dir) {
   MapFds out;
   for (std::size_t i = 0; i < map_count; ++i) {
-    const std::string path = pin_dir + "/" + map_shapes[i].name;
+    const MapShape& shape = map_shapes()[i];
+    const std::string path = pin_dir + "/" + shape.name;
     const int fd = bpf_obj_get(path.c_str());
     if (fd == -ENOENT) continue;
     if (fd < 0) return fail(bpf_error(fd, fmt::format("open {}", path)));
     out.fds[i] = Fd(fd);
     auto info = info_of(out.fds[i]);
     if (!info) return fail(std::move(info.error()).during(path));
-    if (!fits(*info, map_shapes[i]))
-      return fail(
-          Error(Errc::conflict,
-                fmt::format("{} was made by another version of lbctl: values of {} octets "
-                            "and {} entries instead of {} and 1",
-                            path, info->value_size, info->max_entries, map_shapes[i].value_size))
-              .with_hint("run \"lbctl down\" with the version that made it, then apply"));
+    if (!fits(*info, shape))
+      return fail(Error(Errc::conflict,
+                        fmt::format("{} was made by another version of lbctl: values of {} octets "
+                                    "and {} entries instead of {} and {}",
+                                    path, info->value_size, info->max_entries, shape.value_size,
+                                    shape.entries))
+                      .with_hint("run \"lbctl down\" with the version that made it, then apply"));
   }
   return out;
 }

@@ -15,15 +15,17 @@ namespace lbctl::kernel::xdp {
 enum class MapName : std::size_t { tables, counters };
 inline constexpr std::size_t map_count = 2;
 
-/// Each has one entry.
+/// An array that can be mapped into memory.
 struct MapShape {
-  const char* name;       ///< of the pin
+  const char* name;       ///< of the pin; the layout's number is in it
   const char* in_object;  ///< as libbpf calls it
   std::uint32_t value_size;
-  bool mmapable;  ///< else per CPU
+  std::uint32_t entries;
 };
 /// As xdp/tables.bpf.h declares them, in the order of MapName.
-extern const std::array<MapShape, map_count> map_shapes;
+const std::array<MapShape, map_count>& map_shapes();
+/// As many as there may be in this machine, online or not.
+std::uint32_t possible_cpus();
 
 struct MapFds {
   std::array<Fd, map_count> fds;
@@ -31,7 +33,7 @@ struct MapFds {
 };
 
 /// Pinned maps of one folder; those that are not pinned are empty fds. A map of another shape is
-/// Errc::conflict: another version of lbctl made it.
+/// Errc::conflict: something else made it.
 Result<MapFds> open_pinned_maps(const std::string& pin_dir);
 
 /// The kernel's id of a map.

@@ -51,12 +51,13 @@ Result<Fd> keep(int fd) {
   return Fd(copy);
 }
 
-Result<> reuse(bpf_object& object, const MapFds& existing) {
+Result<> prepare_maps(bpf_object& object, const MapFds& existing) {
   for (std::size_t i = 0; i < map_count; ++i) {
-    if (!existing.fds[i]) continue;
-    bpf_map* map = bpf_object__find_map_by_name(&object, map_shapes[i].in_object);
-    if (const int error = bpf_map__reuse_fd(map, existing.fds[i].get()); error < 0)
-      return fail(bpf_error(error, fmt::format("reuse the pinned map {}", map_shapes[i].name)));
+    const MapShape& shape = map_shapes()[i];
+    bpf_map* map = bpf_object__find_map_by_name(&object, shape.in_object);
+    const int error = existing.fds[i] ? bpf_map__reuse_fd(map, existing.fds[i].get())
+                                      : bpf_map__set_max_entries(map, shape.entries);
+    if (error < 0) return fail(bpf_error(error, fmt::format("prepare the map {}", shape.name)));
   }
   return {};
 }
@@ -67,7 +68,7 @@ Result<Program> take(const bpf_object& object) {
   if (!program) return fail(std::move(program.error()));
   out.fd = std::move(*program);
   for (std::size_t i = 0; i < map_count; ++i) {
-    auto map = keep(bpf_object__find_map_fd_by_name(&object, map_shapes[i].in_object));
+    auto map = keep(bpf_object__find_map_fd_by_name(&object, map_shapes()[i].in_object));
     if (!map) return fail(std::move(map.error()));
     out.maps.fds[i] = std::move(*map);
   }
@@ -116,6 +117,24 @@ Result<> set_digest(bpf_object& object, std::string_view digest) {
   return {};
 }
 
+/// Links stay, too: they are attachments.
+Result<> unpin_all_but(const std::string& pin_dir, const std::vector<std::string>& kept) {
+  std::vector<std::string> pins;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(pin_dir, error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (!name.starts_with("link-") && std::ranges::find(kept, name) == kept.end())
+      pins.push_back(it->path().string());
+  }
+  if (error && error != std::errc::no_such_file_or_directory)
+    return fail_errno(fmt::format("list {}", pin_dir), error.value());
+  for (const auto& path : pins)
+    if (unlink(path.c_str()) < 0 && errno != ENOENT)
+      return fail_errno(fmt::format("unpin {}", path));
+  return {};
+}
+
 }  // namespace
 
 Result<Program> load_program(const MapFds& existing, std::string_view digest) {
@@ -128,7 +147,7 @@ Result<Program> load_program(const MapFds& existing, std::string_view digest) {
   const Object object(bpf_object__open_mem(elf, size, &options));
   if (!object) return fail(bpf_error(errno, "open the XDP program").kernel_said(log.text()));
   if (auto ok = set_digest(*object, digest); !ok) return fail(std::move(ok.error()));
-  if (auto ok = reuse(*object, existing); !ok) return fail(std::move(ok.error()));
+  if (auto ok = prepare_maps(*object, existing); !ok) return fail(std::move(ok.error()));
   if (const int error = bpf_object__load(object.get()); error < 0) {
     const std::string_view said(verifier.data());
     return fail(bpf_error(error, "load the XDP program")
@@ -140,7 +159,8 @@ Result<Program> load_program(const MapFds& existing, std::string_view digest) {
 Result<> pin_program(const Program& program, const std::string& pin_dir) {
   if (auto ok = make_pin_dir(pin_dir); !ok) return ok;
   for (std::size_t i = 0; i < map_count; ++i)
-    if (auto ok = pin(program.maps.fds[i], fmt::format("{}/{}", pin_dir, map_shapes[i].name)); !ok)
+    if (auto ok = pin(program.maps.fds[i], fmt::format("{}/{}", pin_dir, map_shapes()[i].name));
+        !ok)
       return ok;
   const std::string path = fmt::format("{}/{}", pin_dir, program_pin);
   const std::string fresh = path + "-new";
@@ -152,17 +172,17 @@ Result<> pin_program(const Program& program, const std::string& pin_dir) {
 }
 
 Result<> unpin_program(const std::string& pin_dir) {
-  std::vector<std::string> pins = {program_pin, std::string(program_pin) + "-new"};
-  for (const auto& shape : map_shapes)
-    pins.emplace_back(shape.name);
-  for (const auto& name : pins) {
-    const std::string path = fmt::format("{}/{}", pin_dir, name);
-    if (unlink(path.c_str()) < 0 && errno != ENOENT)
-      return fail_errno(fmt::format("unpin {}", path));
-  }
+  if (auto ok = unpin_all_but(pin_dir, {}); !ok) return ok;
   if (rmdir(pin_dir.c_str()) < 0 && errno != ENOENT)
     return fail_errno(fmt::format("remove {}", pin_dir));
   return {};
+}
+
+Result<> unpin_strange(const std::string& pin_dir) {
+  std::vector<std::string> ours = {program_pin};
+  for (const auto& shape : map_shapes())
+    ours.emplace_back(shape.name);
+  return unpin_all_but(pin_dir, ours);
 }
 
 Result<ProgramInfo> program_info(std::uint32_t id) {

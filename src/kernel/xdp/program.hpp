@@ -25,8 +25,10 @@ Result<Program> load_program(const MapFds& existing, std::string_view digest);
 /// Pins the maps that are not yet pinned, and the program in place of an older one. Makes the
 /// folder.
 Result<> pin_program(const Program& program, const std::string& pin_dir);
-/// Removes these pins and the folder; no error where there are none.
+/// Removes these pins, an older lbctl's too, and the folder; no error where there are none.
 Result<> unpin_program(const std::string& pin_dir);
+/// Removes what an older lbctl has pinned, when no device runs its program any more.
+Result<> unpin_strange(const std::string& pin_dir);
 
 /// What the kernel tells of a loaded program.
 struct ProgramInfo {

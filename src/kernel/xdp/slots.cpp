@@ -73,6 +73,7 @@ Result<qs_slot> slot_for(const CidScheme& scheme) {
   slot.match_value = htons(layout->match_value);
   slot.cid_length = static_cast<__u8>(layout->cid_length);
   slot.space = static_cast<__u8>(layout->space);
+  slot.peer_tag = QS_PEER_TAG(slot.space);
   slot.scheme = static_cast<__u8>(scheme.format);
   if (layout->block_length == 0 && layout->id_bits <= 64)
     place_in_word(*layout, slot);

@@ -16,42 +16,48 @@ namespace {
 /// The MAC word of a peer's target, 0 if it has none.
 __u64 peer_mac(__u64 target) {
   const bool is_peer = (target & QS_KIND) >> QS_KIND_SHIFT == QS_TO_PEER;
-  return is_peer && (target & QS_OPERAND) != 0 ? (target & QS_OPERAND) | QS_MAC_USED : 0;
+  return is_peer ? QS_MAC_WORD(target & QS_OPERAND) : 0;
+}
+
+__u32 row_in(__u32 word) {
+  return word % QS_SERVICE_ROWS;
+}
+__u32 counter_in(__u32 word) {
+  return word >> QS_COUNTER_SHIFT;
 }
 
 }  // namespace
 
-Tables::Tables(MapFds maps, Mapping mapping)
+Tables::Tables(MapFds maps, Mapping mapping, Counters counters)
     : maps_(std::move(maps)),
       mapping_(std::move(mapping)),
+      counters_(std::move(counters)),
       vips_(mapping_.as<qs_tables>().vips),
       services_(mapping_.as<qs_tables>().services),
       servers_(mapping_.as<qs_tables>().servers),
       peers_(mapping_.as<qs_tables>().peer_macs),
+      tunnels_(mapping_.as<qs_tables>().tunnels),
+      senders_(mapping_.as<qs_tables>().senders),
       settings_(&mapping_.as<qs_tables>().settings) {
-  servers_.each([this](const ServerLayout::Key&, __u64 target) {
-    if (const __u64 mac = peer_mac(target)) ++peer_uses_[mac];
+  servers_.each([this](const ServerLayout::Key&, const ServerLayout::Value& value) {
+    server_counters_.insert(value.counter);
+    if (const __u64 mac = peer_mac(value.target)) ++peer_uses_[mac];
+    if (const qs_tunnel* tunnel = tunnel_of(value.target))
+      ++sender_uses_[decode(*tunnel).tunnel->destination];
   });
 }
 
 Result<Tables> Tables::open(MapFds maps) {
   auto mapping = Mapping::open(maps[MapName::tables], sizeof(qs_tables));
   if (!mapping) return fail(std::move(mapping.error()));
-  __u32& layout = mapping->as<qs_tables>().settings.layout;
-  if (read_word(layout) == 0) write_word(layout, __u32{QS_LAYOUT});
-  if (read_word(layout) != QS_LAYOUT)
-    return fail(
-        Error(Errc::conflict,
-              fmt::format("the pinned XDP tables were made by another version of lbctl: layout {} "
-                          "instead of {}",
-                          read_word(layout), QS_LAYOUT))
-            .with_hint("run \"lbctl down\" with the version that made them, then apply"));
-  return Tables(std::move(maps), std::move(*mapping));
+  auto counters = Counters::open(maps[MapName::counters]);
+  if (!counters) return fail(std::move(counters.error()));
+  return Tables(std::move(maps), std::move(*mapping), std::move(*counters));
 }
 
 std::vector<bool> Tables::used_rows() const {
   std::vector<bool> used(services_.size());
-  vips_.each([&](const VipLayout::Key&, __u32 row) { used.at(row % used.size()) = true; });
+  vips_.each([&](const VipLayout::Key&, __u32 row) { used.at(row_in(row)) = true; });
   return used;
 }
 
@@ -79,14 +85,69 @@ Result<> Tables::set_service(const model::SteeredKey& key, const model::SteeredS
   if (!service) return fail(std::move(service.error()));
   services_[*row] = *service;  // nobody reads this row yet
   wipe(&*service, sizeof *service);
-  return vips_.set(encode(key), *row);
+  return vips_.set(encode(key), QS_ROW(*row, service_counter(encode(key))));
+}
+
+/// The one that it has; else a free one, at zero. None is left only where the table refuses too.
+__u32 Tables::service_counter(const VipLayout::Key& key) {
+  if (const auto row = vips_.find(key)) return counter_in(*row);
+  std::set<__u32> used;
+  vips_.each([&](const VipLayout::Key&, __u32 row) { used.insert(counter_in(row)); });
+  const auto counter = free_counter(used, QS_MAX_VIPS);
+  if (counter) counters_.clear_service(*counter);
+  return counter.value_or(0);
 }
 
 bool Tables::remove_service(const model::SteeredKey& key) {
-  return vips_.erase(encode(key));
+  const auto row = vips_.find(encode(key));
+  if (!row) return false;
+  vips_.erase(encode(key));
+  counters_.retire_service(counter_in(*row));
+  return true;
+}
+
+const qs_tunnel* Tables::tunnel_of(__u64 target) const {
+  const bool is_tunnel = (target & QS_KIND) >> QS_KIND_SHIFT == QS_TO_TUNNEL;
+  return is_tunnel ? &tunnels_[(target & QS_OPERAND) % QS_TUNNEL_ROWS] : nullptr;
+}
+
+/// The next row in turn that no server uses.
+Result<__u32> Tables::free_tunnel() {
+  std::vector<bool> used(tunnels_.size());
+  servers_.each([&](const ServerLayout::Key&, const ServerLayout::Value& value) {
+    if (const qs_tunnel* tunnel = tunnel_of(value.target))
+      used[static_cast<std::size_t>(tunnel - tunnels_.data())] = true;
+  });
+  for (std::size_t tries = 0; tries < used.size(); ++tries) {
+    const __u32 row = read_word(settings_->next_tunnel) % static_cast<__u32>(used.size());
+    write_word(settings_->next_tunnel, row + 1);
+    if (!used[row]) return row;
+  }
+  return fail(Errc::unsupported, "the XDP table of tunnels is full");
+}
+
+Result<__u64> Tables::place(const model::SteerTarget& target) {
+  if (!target.tunnel) return encode(target);
+  auto tunnel = encode(*target.tunnel, target.mac);
+  if (!tunnel) return fail(std::move(tunnel.error()));
+  auto row = free_tunnel();
+  if (!row) return fail(std::move(row.error()));
+  tunnels_[*row] = *tunnel;  // nobody reads this row yet
+  return static_cast<__u64>(QS_TO_TUNNEL) << QS_KIND_SHIFT | *row;
+}
+
+Result<model::SteerTarget> Tables::read_target(__u64 word) const {
+  const qs_tunnel* tunnel = tunnel_of(word);
+  return tunnel != nullptr ? decode(*tunnel) : decode(word);
 }
 
 Result<> Tables::add_peer(__u64 target) {
+  if (const qs_tunnel* tunnel = tunnel_of(target)) {
+    const model::IpAddress sender = decode(*tunnel).tunnel->destination;
+    if (auto ok = senders_.set(encode(model::SteeredKey{sender, model::Port{0}}), 0); !ok)
+      return ok;
+    ++sender_uses_[sender];
+  }
   const __u64 mac = peer_mac(target);
   if (mac == 0) return {};
   if (auto ok = peers_.set(mac, {}); !ok) return ok;
@@ -95,6 +156,12 @@ Result<> Tables::add_peer(__u64 target) {
 }
 
 void Tables::drop_peer(__u64 target) {
+  if (const qs_tunnel* tunnel = tunnel_of(target)) {
+    const auto use = sender_uses_.find(decode(*tunnel).tunnel->destination);
+    if (use == sender_uses_.end() || --use->second > 0) return;
+    senders_.erase(encode(model::SteeredKey{use->first, model::Port{0}}));
+    sender_uses_.erase(use);
+  }
   const auto use = peer_uses_.find(peer_mac(target));
   if (use == peer_uses_.end() || --use->second > 0) return;
   peers_.erase(use->first);
@@ -104,15 +171,27 @@ void Tables::drop_peer(__u64 target) {
 Result<> Tables::set_server(const model::ServerId& id, const model::SteerTarget& target) {
   auto key = encode(id);
   if (!key) return fail(std::move(key.error()));
-  const __u64 word = encode(target);
+  auto placed = place(target);
+  if (!placed) return fail(std::move(placed.error()));
+  const __u64 word = *placed;
   const auto before = servers_.find(*key);
   if (auto ok = add_peer(word); !ok) return ok;
-  if (auto ok = servers_.set(*key, word); !ok) {
+  const __u32 counter = server_counter(*key);
+  if (auto ok = servers_.set(*key, {word, counter}); !ok) {
     drop_peer(word);
     return ok;
   }
-  if (before) drop_peer(*before);
+  server_counters_.insert(counter);
+  if (before) drop_peer(before->target);
   return {};
+}
+
+/// The same of a server.
+__u32 Tables::server_counter(const ServerLayout::Key& key) {
+  if (const auto value = servers_.find(key)) return value->counter;
+  const auto counter = free_counter(server_counters_, QS_MAX_SERVERS);
+  if (counter) counters_.clear_server(*counter);
+  return counter.value_or(0);
 }
 
 bool Tables::remove_server(const model::ServerId& id) {
@@ -121,7 +200,8 @@ bool Tables::remove_server(const model::ServerId& id) {
   const auto before = servers_.find(*key);
   if (!before) return false;
   servers_.erase(*key);
-  drop_peer(*before);
+  server_counters_.erase(before->counter);
+  drop_peer(before->target);
   return true;
 }
 
@@ -153,15 +233,15 @@ Result<> Tables::read(model::XdpState& out) const {
   std::optional<Error> error;
   vips_.each([&](const VipLayout::Key& key, __u32 row) {
     const model::SteeredKey service = decode(key);
-    auto steered = decode(services_[row % services_.size()]);
+    auto steered = decode(services_[row_in(row)]);
     if (steered)
       out.services.insert_or_assign(service, std::move(*steered));
     else
       error = std::move(steered.error()).during(service.text());
   });
-  servers_.each([&](const ServerLayout::Key& key, __u64 value) {
+  servers_.each([&](const ServerLayout::Key& key, const ServerLayout::Value& value) {
     const auto id = decode(key);
-    const auto target = decode(value);
+    const auto target = read_target(value.target);
     if (id && target)
       out.servers.insert_or_assign(*id, *target);
     else
@@ -171,29 +251,19 @@ Result<> Tables::read(model::XdpState& out) const {
   return {};
 }
 
-Result<XdpCounters> Tables::counters() const {
-  const int cpus = libbpf_num_possible_cpus();
-  if (cpus < 0) return fail(bpf_error(cpus, "count the CPUs"));
-  std::vector<qs_counters> per_cpu(static_cast<std::size_t>(cpus));
-  const __u32 row = 0;
-  if (const int error = bpf_map_lookup_elem(maps_[MapName::counters].get(), &row, per_cpu.data());
-      error < 0)
-    return fail(bpf_error(error, "read the XDP counters"));
-  qs_counters sum{};
-  for (const auto& cpu : per_cpu)
-    std::ranges::transform(sum.packets, cpu.packets, sum.packets, std::plus{});
-  return XdpCounters{
-      .steered = sum.packets[QS_STEERED],
-      .local = sum.packets[QS_LOCAL],
-      .from_peer = sum.packets[QS_FROM_PEER],
-      .other_station = sum.packets[QS_OTHER_STATION],
-      .too_short = sum.packets[QS_TOO_SHORT],
-      .unroutable = sum.packets[QS_UNROUTABLE],
-      .long_header = sum.packets[QS_LONG_HEADER],
-      .unknown_id = sum.packets[QS_UNKNOWN_ID],
-      .unresolved = sum.packets[QS_UNRESOLVED],
-      .ttl_expired = sum.packets[QS_TTL_EXPIRED],
-  };
+XdpFigures Tables::figures() const {
+  XdpFigures out;
+  vips_.each([&](const VipLayout::Key& key, __u32 row) {
+    out.services.insert_or_assign(decode(key), counters_.service(counter_in(row)));
+  });
+  servers_.each([&](const ServerLayout::Key& key, const ServerLayout::Value& value) {
+    if (const auto id = decode(key))
+      out.servers.insert_or_assign(*id, counters_.server(value.counter));
+  });
+  out.total = counters_.gone();
+  for (const auto& [key, service] : out.services)
+    out.total += service;
+  return out;
 }
 
 }  // namespace lbctl::kernel::xdp

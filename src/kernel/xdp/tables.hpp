@@ -2,9 +2,11 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <vector>
 
 #include "bucket_table.hpp"
+#include "counters.hpp"
 #include "layouts.hpp"
 #include "lbctl/kernel/xdp.hpp"
 #include "lbctl/model/xdp.hpp"
@@ -14,8 +16,7 @@ namespace lbctl::kernel::xdp {
 
 class Tables {
  public:
-  /// Maps the maps into memory. A fresh set of them is marked with this version's layout; another
-  /// layout is Errc::conflict. All of `maps` must be there.
+  /// Maps the maps into memory. All of `maps` must be there.
   static Result<Tables> open(MapFds maps);
 
   /// Adds a service, or points it at other schemes by one store.
@@ -38,26 +39,38 @@ class Tables {
   /// Reads services and servers into `out`.
   Result<> read(model::XdpState& out) const;
   bool empty() const { return vips_.size() == 0 && servers_.size() == 0; }
-  Result<XdpCounters> counters() const;
+  XdpFigures figures() const;
   const MapFds& maps() const { return maps_; }
   /// As the program sees it.
   const qs_tables& raw() const { return mapping_.as<qs_tables>(); }
 
  private:
-  Tables(MapFds maps, Mapping mapping);
+  Tables(MapFds maps, Mapping mapping, Counters counters);
+  __u32 service_counter(const VipLayout::Key& key);
+  __u32 server_counter(const ServerLayout::Key& key);
   std::vector<bool> used_rows() const;
   Result<__u32> free_row();
+  Result<__u32> free_tunnel();
+  /// The target word; a tunnel's row is written first.
+  Result<__u64> place(const model::SteerTarget& target);
+  Result<model::SteerTarget> read_target(__u64 word) const;
+  const qs_tunnel* tunnel_of(__u64 target) const;  ///< null: it has none
   Result<> add_peer(__u64 target);
   void drop_peer(__u64 target);
 
   MapFds maps_;
   Mapping mapping_;
+  Counters counters_;
   BucketTable<VipLayout> vips_;
   std::span<qs_service> services_;
   BucketTable<ServerLayout> servers_;
   BucketTable<MacLayout> peers_;
+  std::span<qs_tunnel> tunnels_;
+  BucketTable<SenderLayout> senders_;
   qs_settings* settings_;
+  std::set<__u32> server_counters_;      ///< in use
   std::map<__u64, unsigned> peer_uses_;  ///< MAC word -> servers that have it
+  std::map<model::IpAddress, unsigned> sender_uses_;
 };
 
 }  // namespace lbctl::kernel::xdp

@@ -111,14 +111,14 @@ static __always_inline int send(struct frame *frame, __u64 mac)
 	return XDP_TX;
 }
 
-static __always_inline const struct qs_service *service_of(const struct frame *frame)
+static __always_inline const struct qs_vip *service_of(const struct frame *frame)
 {
 	struct qs_vip key = {
 		.addr = {0, frame->ip.daddr},
 		.port_family = QS_PORT_FAMILY(frame->udp.dest, QS_V4),
 	};
 
-	return find_service(&key);
+	return find_vip(&key);
 }
 
 SEC("xdp")

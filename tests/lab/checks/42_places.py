@@ -128,7 +128,7 @@ def tables(node):
 def quic_service(node):
     found = tables(node)
     row = next(way["row"] for bucket in found["vips"] for way in bucket["way"] if way["port_family"])
-    return found["services"][row]
+    return found["services"][row % len(found["services"])]  # above it stands the counters' place
 
 
 def cid_layout(node):

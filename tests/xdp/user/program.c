@@ -13,9 +13,11 @@ void *user_lookup(const void *map, __u32 index)
 	return map == &counters && index == 0 ? &user_counters : NULL;
 }
 
-int user_run(__u32 begin, __u32 end)
+int user_run(__u32 *begin, __u32 end)
 {
-	struct xdp_md ctx = {.data = begin, .data_end = end};
+	struct xdp_md ctx = {.data = *begin, .data_end = end};
+	int verdict = quic_steer(&ctx);
 
-	return quic_steer(&ctx);
+	*begin = ctx.data;
+	return verdict;
 }

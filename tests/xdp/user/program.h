@@ -12,8 +12,10 @@ extern "C" {
 extern struct qs_tables tables;
 extern struct qs_counters user_counters;
 
-/* Run the program over a packet below 4 GiB; its verdict. */
-int user_run(__u32 begin, __u32 end);
+/* Run the program over a packet below 4 GiB; its verdict. The packet's beginning
+ * may change: there must be room in front of it.
+ */
+int user_run(__u32 *begin, __u32 end);
 
 #ifdef __cplusplus
 }

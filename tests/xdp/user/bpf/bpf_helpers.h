@@ -17,6 +17,8 @@
 
 void *user_lookup(const void *map, __u32 index);
 
+#define bpf_xdp_adjust_head(ctx, delta) ((ctx)->data += (delta), 0)
+#define bpf_get_smp_processor_id() 0
 #define bpf_map_lookup_elem(map, index) user_lookup(map, *(index))
 
 #endif
