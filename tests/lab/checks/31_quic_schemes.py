@@ -5,7 +5,7 @@ import os
 
 from labkit import FULL, Lab
 from livekit import Cluster, number_of, service
-from quickit import AT_ONCE, Client, H3Servers, Movers, follow, lost, moves, use_uplink, wait_for
+from quickit import AT_ONCE, PATIENCE, Client, H3Servers, Movers, follow, lost, moves, use_uplink, wait_for
 
 # h3_mover's connections to each service and family, and how often each of them moves: 200 migrations
 # and 200 rebindings. Two hundred handshakes each would take the emulated machine an hour.
@@ -96,9 +96,10 @@ def another_client(checks, lab, schemes):
         for port in schemes.ports:
             for number in range(CLIENTS):
                 rebinding = ["--nat-rebinding"] if number % 2 else []
-                clients.append((port, Client(lab, family, f"/{family}-{port}-{number}", *rebinding, port=port)))
+                clients.append((port, Client(lab, family, f"/{family}-{port}-{number}", "--timeout=300s", *rebinding, port=port)))
                 if len(clients) % AT_ONCE == 0:
-                    wait_for("handshakes", lambda: sum(schemes.count("handshake").values()) - shaken >= len(clients))
+                    wait_for("handshakes", lambda: sum(schemes.count("handshake").values()) - shaken >= len(clients),
+                             PATIENCE)
         use_uplink(family, 1)
     for _, client in clients:
         client.wait()

@@ -6,9 +6,9 @@ import signal
 
 from labkit import FULL, LBCTL, Lab, LabError, on, wait_for
 from livekit import Cluster, document, service, weights
-from quickit import H3Servers, Movers, lost, moves
+from quickit import PATIENCE, H3Servers, Movers, lost, moves
 
-CONNECTIONS = 6  # for each family
+CONNECTIONS = 6 if FULL else 3  # for each family
 REPLACEMENTS = 50 if FULL else 5
 ENDLESS = 1_000_000  # moves: until they are stopped
 PAUSE = "100ms"
@@ -33,7 +33,7 @@ def requests(servers):
 def moved_on(servers, much=4 * CONNECTIONS):
     """Waits until that many more requests came, each of them after a move."""
     have = requests(servers)
-    wait_for("requests after moves", lambda: requests(servers) >= have + 2 * much, 120)
+    wait_for("requests after moves", lambda: requests(servers) >= have + 2 * much, PATIENCE)
 
 
 def quic(servers, cid=None):
@@ -130,7 +130,7 @@ def a_server_is_drained(checks):
         traffic = Traffic(lab)
         began = [server for server, _ in servers.events("new_connection")]
         busy = max(lab.servers, key=began.count)
-        checks.that("there is a server with several connections", began.count(busy) > 2, began)
+        checks.that("there is a server with several connections", began.count(busy) > 1, began)
         lab.lbctl("dir1", "drain", busy)
         checks.equal("it is drained", set(weights(lab, busy).values()), {0})
         moved_on(servers)

@@ -5,6 +5,9 @@
 
 namespace peer {
 
+/// A round trip on the slowest machine that tests run on.
+constexpr ngtcp2_duration slow_path = 3 * NGTCP2_SECONDS;
+
 /// The time as ngtcp2 wants it: CLOCK_MONOTONIC in nanoseconds.
 inline ngtcp2_tstamp now() {
   timespec time{};

@@ -44,7 +44,10 @@ bool Connection::begin(const ngtcp2_pkt_hd& initial, const std::optional<ngtcp2_
   ngtcp2_settings settings;
   ngtcp2_settings_default(&settings);
   settings.initial_ts = now();
-  settings.handshake_timeout = 10 * NGTCP2_SECONDS;
+  // Path validation may take three times the first guess of a probe timeout, which is thrice this:
+  // an emulated machine on a busy host needs it, and every handshake a multiple.
+  settings.initial_rtt = slow_path;
+  settings.handshake_timeout = 100 * slow_path;
   settings.token = initial.token;
   ngtcp2_transport_params params;
   ngtcp2_transport_params_default(&params);

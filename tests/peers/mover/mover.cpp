@@ -108,13 +108,15 @@ bool Mover::begin(const TlsCredentials& credentials) {
   ngtcp2_settings settings;
   ngtcp2_settings_default(&settings);
   settings.initial_ts = now();
+  settings.initial_rtt = slow_path;
+  settings.handshake_timeout = UINT64_MAX;  // the deadline is ours
   ngtcp2_transport_params params;
   ngtcp2_transport_params_default(&params);
   params.initial_max_streams_uni = 3;
   params.initial_max_stream_data_bidi_local = params.initial_max_stream_data_uni = 64 << 10;
   params.initial_max_data = 1 << 20;
   params.active_connection_id_limit = 8;
-  params.max_idle_timeout = 60 * NGTCP2_SECONDS;
+  params.max_idle_timeout = 100 * slow_path;
   // Without a connection ID of our own, as Chromium: ngtcp2 0.12's server loses count of the
   // client's when paths change often (CONNECTION_ID_LIMIT).
   const auto dcid = random_cid(18), scid = random_cid(0);
