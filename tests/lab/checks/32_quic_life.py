@@ -74,7 +74,7 @@ def the_program_is_replaced(checks):
             moved_on(servers, 2)
         reports = traffic.stop()
         checks.equal(f"each of {len(done)} applies replaced the program, and did nothing else",
-                     [one for one in done if one != [("xdp", "eth0", True)]], [])
+                     [one for one in done if one != [("xdp", "program dev eth0", True)]], [])
         checks.note(f"{sum(moves(reports).values())} moves of {len(reports)} connections meanwhile")
         checks.equal("no connection was lost", (len(reports), lost(reports)), (2 * CONNECTIONS, []))
         checks.equal("no server saw a connection ID that it does not know", servers.events("unknown_dcid"), [])

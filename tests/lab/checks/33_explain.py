@@ -85,6 +85,13 @@ def compare(checks, lab, what, seed):
                      (went.get(flows[0]), flows[0] in went))
 
 
+def without_fallback(lab):
+    """Weight 0 as others give it: lbctl's drain would see to the fallback."""
+    for port in range(FIRST_PORT, FIRST_PORT + len(SCHEDULERS)):
+        for family, server in ((4, "192.0.2.12"), (6, "2001:db8:100::12")):
+            on("dir1", "ipvsadm", "-e", "-u", vip_port(family, port), "-r", ends(server, port), "-g", "-w", 0)
+
+
 def schedulers(checks):
     """mh and sh with all flags, weights and a drained server: each flow goes where explain said it would"""
     with Lab() as lab:
@@ -106,6 +113,11 @@ def schedulers(checks):
         lab.lbctl("dir1", "drain", "rs2")
         checks.equal("rs2 is drained", set(weights(lab, "rs2").values()), {0})
         compare(checks, lab, "rs2 drained", 3)
+        lab.lbctl("dir1", "undrain", "rs2")
+        without_fallback(lab)
+        compare(checks, lab, "rs2 of weight 0, by hand", 4)
+        refused = [one["verdict"] for one in explained(lab, "dir1", [text_of(flow) for flow in flows_to(FIRST_PORT, 4)])]
+        checks.that("where there is no fallback some are refused", "refused" in refused, refused)
 
 
 def part(one, name):
@@ -127,7 +139,7 @@ def both_kinds_of_node(checks):
         nobody = explained(lab, "dir1", [f"198.51.100.2:40000 -> {VIP[4]}:999/tcp"])[0]
         checks.equal("a port that nobody serves", nobody["verdict"], "local")
 
-        flow = f"198.51.100.2:40000 -> {vip_port(6, 443)}/tcp"
+        flow = f"[2001:db8:a::2]:40000 -> {vip_port(6, 443)}/tcp"
         here = explained(lab, "rs1", [flow])[0]
         checks.equal("on a server: taken", here["verdict"], "local")
         checks.that("by a listener with MPTCP", any("MPTCP" in one and "plain" not in one for one in part(here, "listener")), here)
