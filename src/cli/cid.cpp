@@ -1,14 +1,12 @@
 // lbctl cid: connection IDs by hand.
-#include "lbctl/cid.h"
-
 #include <fmt/format.h>
 #include <sys/random.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "cid_names.hpp"
 #include "lbctl/config/resolve.hpp"
-#include "lbctl/engine/key_file.hpp"
+#include "lbctl/explain/cid.hpp"
 #include "lbctl/plan/render.hpp"
 #include "output.hpp"
 #include "session.hpp"
@@ -16,81 +14,10 @@
 namespace lbctl::cli {
 namespace {
 
-using Octets = std::vector<std::uint8_t>;
-
-void cipher(void* context, int decipher, std::uint8_t* block) {
-  const auto& aes = *static_cast<const Aes128*>(context);
-  Aes128::Block octets{};
-  std::copy_n(block, octets.size(), octets.begin());
-  octets = decipher != 0 ? aes.decrypt(octets) : aes.encrypt(octets);
-  std::ranges::copy(octets, block);
-}
-
-/// A layout as lbctl/cid.h has it. The key's schedule stays here.
-class Layout {
- public:
-  explicit Layout(const model::CidScheme& scheme)
-      : aes_(scheme.key ? scheme.key->octets() : Aes128::Block{}) {
-    constexpr lbctl_cid_scheme names[] = {LBCTL_CID_QUIC_LB, LBCTL_CID_MSQUIC, LBCTL_CID_KATRAN,
-                                          LBCTL_CID_DPVS, LBCTL_CID_RAW};
-    layout_.scheme = names[static_cast<std::size_t>(scheme.format)];
-    layout_.config = scheme.config;
-    layout_.id_length = scheme.id_length;
-    layout_.nonce_length = scheme.nonce_length;
-    layout_.version = scheme.version;
-    layout_.offset = scheme.offset;
-    layout_.length = scheme.length;
-    layout_.tell_length = 1;
-    if (scheme.encrypted) layout_.aes = cipher;
-  }
-
-  Octets make(const model::ServerId& id, Octets random) {
-    layout_.context = &aes_;
-    Octets octets(lbctl_cid_id_length(&layout_));
-    for (std::size_t i = 0; i < octets.size(); ++i)
-      octets[octets.size() - 1 - i] =
-          static_cast<std::uint8_t>((i < 8 ? id.low : id.high) >> (8 * (i % 8)));
-    random.resize(lbctl_cid_make(&layout_, octets.data(), random.data()));
-    return random;
-  }
-
-  std::optional<model::ServerId> read(const Octets& cid, model::IdSpace space) {
-    layout_.context = &aes_;
-    Octets octets(LBCTL_CID_LONGEST);
-    octets.resize(lbctl_cid_read(&layout_, cid.data(), cid.size(), octets.data()));
-    if (octets.empty()) return std::nullopt;
-    model::ServerId out{.space = space};
-    for (const std::uint8_t octet : octets) {
-      out.high = out.high << 8 | out.low >> 56;
-      out.low = out.low << 8 | octet;
-    }
-    return out;
-  }
-
- private:
-  lbctl_cid layout_{};
-  Aes128 aes_;
-};
-
-std::string hex(const Octets& octets) {
-  std::string out;
-  for (const std::uint8_t octet : octets)
-    out += fmt::format("{:02x}", octet);
-  return out;
-}
-
-/// 1 to 20 octets.
-Result<Octets> parse_octets(std::string_view text) {
-  Octets out(text.size() / 2);
-  bool right = text.size() % 2 == 0 && !out.empty() && out.size() <= LBCTL_CID_LONGEST;
-  for (std::size_t i = 0; right && i < out.size(); ++i)
-    right = std::from_chars(text.data() + 2 * i, text.data() + 2 * i + 2, out[i], 16).ptr ==
-            text.data() + 2 * i + 2;
-  if (!right)
-    return fail(Errc::invalid, fmt::format("\"{}\" is not 1 to {} octets in hexadecimal", text,
-                                           LBCTL_CID_LONGEST));
-  return out;
-}
+using explain::CidCodec;
+using explain::hex;
+using explain::Octets;
+using explain::parse_octets;
 
 /// What connection IDs are made and read by: a service of the file, or the layout that was given.
 struct Ground {
@@ -112,17 +39,6 @@ config::Loaded read_layout(const std::string& layout) {
   return config::read_text(text, "--layout");
 }
 
-Result<> read_keys(Ground& ground) {
-  for (const config::QuicCid& cid : ground.service->quic.cids) {
-    ground.schemes.push_back(cid.scheme);
-    if (cid.key_file.empty()) continue;
-    auto key = engine::read_key_file(cid.key_file);
-    if (!key) return fail(std::move(key.error()));
-    ground.schemes.back().key = *key;
-  }
-  return {};
-}
-
 std::expected<Ground, Exit> find_ground(const Options& options) {
   if (options.layout.has_value() == options.service.has_value())
     return std::unexpected(give_up(
@@ -139,20 +55,14 @@ std::expected<Ground, Exit> find_ground(const Options& options) {
     return std::unexpected(give_up(
         options, "cid", Error(Errc::not_found, fmt::format("no service \"{}\" with quic", name))));
   out.service = &service->second;
-  if (auto ok = read_keys(out); !ok) return std::unexpected(give_up(options, "cid", ok.error()));
+  auto schemes = schemes_of(service->second);
+  if (!schemes) return std::unexpected(give_up(options, "cid", schemes.error()));
+  out.schemes = std::move(*schemes);
   return out;
 }
 
 model::IdSpace space_of(const model::CidScheme& scheme) {
   return model::layout(scheme).value_or(model::CidLayout{}).space;
-}
-
-/// Of the file, the server with this id.
-std::string server_name(const Ground& ground, const model::CidScheme& scheme,
-                        const model::ServerId& id) {
-  for (const auto& [name, use] : ground.service->servers)
-    if (config::steering_id(scheme, ground.config.servers.at(name)) == id) return name;
-  return {};
 }
 
 Exit decode(const Options& options, const Ground& ground) {
@@ -161,9 +71,10 @@ Exit decode(const Options& options, const Ground& ground) {
   Json json = document("cid");
   for (std::size_t i = 0; i < ground.schemes.size(); ++i) {
     const model::CidScheme& scheme = ground.schemes[i];
-    const auto id = Layout(scheme).read(*cid, space_of(scheme));
+    const auto id = CidCodec(scheme).read(*cid);
     if (!id) continue;
-    const std::string server = options.service ? server_name(ground, scheme, *id) : "";
+    const std::string server =
+        options.service ? server_with(ground.config, *ground.service, scheme, *id) : "";
     const bool unknown = id->is_zero() || (options.service && server.empty());
     if (options.json) {
       json["result"] = unknown ? "unknown_id" : "known_id";
@@ -225,7 +136,7 @@ Exit encode(const Options& options, const Ground& ground) {
       last = id.error();
       continue;
     }
-    const std::string cid = hex(Layout(scheme).make(*id, random));
+    const std::string cid = hex(CidCodec(scheme).make(*id, random));
     json["connection_ids"].push_back({{"cid", cid}, {"scheme", name(scheme.format)}});
     if (!options.json) fmt::print("{}\n", cid);
   }

@@ -62,6 +62,17 @@ void add_cid(const Command& command, Options& options) {
   cid->add_option("--id", options.id, "encode: the server's id, name in the file, or address");
 }
 
+template <class Command>
+void add_explain(const Command& command, Options& options) {
+  CLI::App* explain = command(
+      "explain", "which server a flow or a connection ID belongs to, and why", lbctl::cli::explain);
+  explain->add_option("FLOW", options.flows,
+                      "\"198.51.100.7:51000 -> 192.0.2.100:443/udp\", each in quotes");
+  explain->add_option("--cid", options.cid,
+                      "a connection ID in hexadecimal; with a flow: that of its packet");
+  explain->add_option("--service", options.service, "--cid: only by the layouts of this service");
+}
+
 void add_commands(CLI::App& app, Options& options, std::function<Exit(const Options&)>& chosen) {
   const auto command = [&](const char* name, const char* does, Exit (*run)(const Options&)) {
     CLI::App* sub = app.add_subcommand(name, does);
@@ -90,6 +101,7 @@ void add_commands(CLI::App& app, Options& options, std::function<Exit(const Opti
   command("confirm", "keep what apply --confirm has changed", lbctl::cli::confirm);
   add_drains(command, options);
   add_cid(command, options);
+  add_explain(command, options);
   command("status", "what runs, what differs from the file, what is foreign", lbctl::cli::status);
   command("down", "remove all that lbctl owns and restore what it changed", lbctl::cli::down);
 }

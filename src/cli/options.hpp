@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lbctl/engine/drain_list.hpp"
 #include "lbctl/engine/state_dir.hpp"
@@ -28,13 +29,14 @@ struct Options {
   bool no_drain = false;                  ///< apply, plan
   std::optional<std::uint32_t> confirm;   ///< apply: seconds
   std::string server;                     ///< drain, undrain
-  std::optional<std::string> service;     ///< drain, undrain, cid
+  std::optional<std::string> service;     ///< drain, undrain, cid, explain
   std::optional<std::uint32_t> deadline;  ///< drain: seconds
   std::uint32_t until = 0;                ///< drain: connections
   bool wait = false;                      ///< drain
   bool persist = false;                   ///< drain: across a reboot
   std::string action;                     ///< cid: encode, decode, presets
-  std::string cid;                        ///< cid: hexadecimal; encode: what to begin with
+  std::string cid;                        ///< cid, explain: hexadecimal; encode: what to begin with
+  std::vector<std::string> flows;         ///< explain
   std::string id;                         ///< cid encode: a server's id, name or address
   std::optional<std::string> layout;      ///< cid: as in the file
 
@@ -50,5 +52,6 @@ Exit undrain(const Options& options);
 Exit status(const Options& options);
 Exit down(const Options& options);
 Exit cid(const Options& options);
+Exit explain(const Options& options);
 
 }  // namespace lbctl::cli

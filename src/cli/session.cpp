@@ -83,7 +83,7 @@ Result<config::Desired> resolve_here(const config::Config& config, Here here,
 }
 
 std::expected<Wanted, Exit> wanted_here(const Options& options, std::string_view command) {
-  const auto config = load(options, command);
+  auto config = load(options, command);
   if (!config) return std::unexpected(config.error());
   auto here = find_here(*config, options);
   if (!here) return std::unexpected(give_up(options, command, here.error()));
@@ -91,7 +91,7 @@ std::expected<Wanted, Exit> wanted_here(const Options& options, std::string_view
   if (!drains) return std::unexpected(give_up(options, command, drains.error()));
   auto desired = resolve_here(*config, std::move(*here), *drains);
   if (!desired) return std::unexpected(give_up(options, command, desired.error()));
-  return Wanted{std::move(*desired), std::move(*drains)};
+  return Wanted{std::move(*desired), std::move(*drains), std::move(*config)};
 }
 
 engine::Goal goal_of(const config::Desired& desired, const Options& options) {

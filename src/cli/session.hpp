@@ -40,6 +40,7 @@ Result<config::Desired> resolve_here(const config::Config& config, Here here,
 struct Wanted {
   config::Desired desired;
   engine::DrainList drains;
+  config::Config config;
 };
 std::expected<Wanted, Exit> wanted_here(const Options& options, std::string_view command);
 

@@ -13,6 +13,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("LBCTL_BUILD", os.path.join(TOP, "build/release"))
 LBCTL = os.path.join(BUILD, "src/cli/lbctl")
 ECHO = os.path.join(BUILD, "tests/peers/mptcp_echo")
+H3_MOVER = os.path.join(BUILD, "tests/peers/h3_mover")
 H3_SERVER = os.path.join(BUILD, "tests/peers/h3_server")
 TOPOLOGY = os.path.join(HERE, "topology")
 CONFIG = "/run/lbctl-lab/lbctl.toml"

@@ -7,10 +7,9 @@ import re
 import signal
 
 from labkit import CONFIG, ECHO, VIP, events, objects, on, stop, vip_port, wait_for
-from quickit import Client
+from quickit import LAYOUT, Client
 
 VIPS = [VIP[4], VIP[6]]
-CID = '{ scheme = "quic-lb", config = 0, id_length = 2, nonce_length = 6 }'
 
 
 def number_of(server):
@@ -53,11 +52,11 @@ class Cluster:
                        f'signal = ["192.0.2.{110 + number}", "2001:db8:100::{110 + number}"]\n')
         for name, one in self.services.items():
             weights = ", ".join(f"{server} = {weight}" for server, weight in sorted(one["servers"].items()))
-            values = {key: value for key, value in one.items() if key != "servers" and value != []}
+            values = {key: value for key, value in one.items() if key not in ("servers", "cid") and value != []}
             out.append(f"[services.{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items())
                        + f"servers = {{ {weights} }}\n")
             if "quic" in one["protocols"]:
-                out.append(f"[services.{name}.quic]\ncid = {CID}\n")
+                out.append(f"[services.{name}.quic]\ncid = {one.get('cid', LAYOUT)}\n")
         return "\n".join(out)
 
     def write(self):

@@ -3,19 +3,23 @@
 import os
 import subprocess
 
-from labkit import H3_SERVER, VIP, events, host_of, run, stop, wait_for
+from labkit import H3_MOVER, H3_SERVER, VIP, LabError, events, host_of, objects, run, stop, vip_port, wait_for
 
 # The client's two uplinks: gateway, device and address, by family.
 UPLINKS = {
     4: [("198.51.100.1", "eth0", "198.51.100.2"), ("203.0.113.1", "eth1", "203.0.113.2")],
     6: [("2001:db8:a::1", "eth0", "2001:db8:a::2"), ("2001:db8:b::1", "eth1", "2001:db8:b::2")],
 }
+# The lab's file has it, too.
+LAYOUT = '{ scheme = "quic-lb", config = 0, id_length = 2, nonce_length = 6 }'
 # After its handshake each client waits, moves, waits a little and sends its request. The first wait is
 # meant to see all handshakes done; a client that moves earlier changes its port, not its uplink.
 MOVE, REQUEST = "15s", "16s"
 # So many shake hands at once: an emulated machine needs a good part of a second for each, and a
 # client gives up after a while.
 AT_ONCE = 6
+# Seconds in the machine, whose clock runs ahead when its host is busy: the limit only ends a hang.
+PATIENCE = 900
 
 
 def use_uplink(family, number):
@@ -26,22 +30,28 @@ def use_uplink(family, number):
         "via", gateway, "dev", device, "src", source)
 
 
+def certificate(lab):
+    """The lab's, made when it is first asked for; as options of h3_server."""
+    key, pem = (os.path.join(lab.folder, name) for name in ("key.pem", "cert.pem"))
+    if not os.path.exists(pem):
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-keyout", key, "-out", pem, "-days", "30", "-subj", "/CN=lbctl.test",
+            "-addext", "subjectAltName=DNS:lbctl.test")
+    return ["--key", key, "--cert", pem]
+
+
 class H3Servers:
     """One h3_server on each real server; its connection IDs carry the server's id of the file."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, *extra, layout=LAYOUT, port=443, id_of=lambda server: int(server.removeprefix("rs"))):
         self.lab = lab
-        key, certificate = (os.path.join(lab.folder, name) for name in ("key.pem", "cert.pem"))
-        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-keyout", key, "-out", certificate, "-days", "30", "-subj", "/CN=lbctl.test",
-            "-addext", "subjectAltName=DNS:lbctl.test")
+        pem = certificate(lab)
         self.logs, self.processes = {}, []
         for server in lab.servers:
-            log = self.logs[server] = os.path.join(lab.folder, f"h3-{server}.log")
+            log = self.logs[server] = os.path.join(lab.folder, f"h3-{server}-{port}.log")
             self.processes.append(lab.start(
-                server, H3_SERVER, "--listen", "0.0.0.0:443,[::]:443", "--name", server,
-                "--server-id", f"{int(server.removeprefix('rs')):04x}", "--cid-config", 0, "--nonce-length", 6,
-                "--key", key, "--cert", certificate, "--log", log))
+                server, H3_SERVER, "--listen", f"0.0.0.0:{port},[::]:{port}", "--name", server,
+                "--layout", layout, "--id", id_of(server), *pem, "--idle-timeout", "300s", "--log", log, *extra))
         for server in lab.servers:
             wait_for(f"{server}'s HTTP/3 server", lambda: len(events(self.logs[server], "listening")) == 2)
 
@@ -51,16 +61,17 @@ class H3Servers:
 
 
 class Client:
-    def __init__(self, lab, family, path, *extra, move=(f"--change-local-addr={MOVE}", f"--delay-stream={REQUEST}")):
+    def __init__(self, lab, family, path, *extra, port=443,
+                 move=(f"--change-local-addr={MOVE}", f"--delay-stream={REQUEST}")):
         self.path = path
         self.output = os.path.join(lab.folder, f"client{path.replace('/', '-')}.log")
         self.process = lab.start("client", "gtlsclient", "--exit-on-all-streams-close", "--no-quic-dump",
                                  "--handshake-timeout=60s", *(move or ()), *extra,
-                                 VIP[family], 443, f"https://lbctl.test{path}", log=self.output)
+                                 VIP[family], port, f"https://lbctl.test{path}", log=self.output)
 
     def wait(self):
         try:
-            self.process.wait(timeout=90)
+            self.process.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             stop(self.process)
 
@@ -104,7 +115,7 @@ def move_clients(lab, servers, family, count, tag, *, idle="20s"):
         clients.append(Client(lab, family, f"/{tag}{number}", f"--timeout={idle}", *rebinding))
         if len(clients) % AT_ONCE == 0 or len(clients) == count:
             wait_for(f"the handshakes of {len(clients)} clients",
-                     lambda: len(servers.events("handshake")) - shaken >= len(clients))
+                     lambda: len(servers.events("handshake")) - shaken >= len(clients), PATIENCE)
     use_uplink(family, 1)
     for client in clients:
         client.wait()
@@ -123,3 +134,47 @@ def follow(servers, clients):
             journey.moved = (server, event["from"])
             journey.first = (server, starts[(server, event["scid"])])
     return list(journeys.values())
+
+
+class Movers:
+    """Connections that change their uplink again and again: by turns as a client that migrates, and as
+    one whose NAT has forgotten it. `count` of them to each of the ports; a new port each time."""
+
+    made = 0
+
+    def __init__(self, lab, family, ports, count, moves, *extra):
+        Movers.made += 1
+        self.wanted = count * len(ports)
+        self.log = os.path.join(lab.folder, f"movers-{Movers.made}.log")
+        self.process = lab.start("client", H3_MOVER, ",".join(vip_port(family, port) for port in ports),
+                                 "--connections", count, "--moves", moves, "--at-once", AT_ONCE,
+                                 "--sources", ",".join(source for _, _, source in UPLINKS[family]),
+                                 "--timeout", "300s", *extra, log=self.log)
+
+    def shaken_hands(self):
+        """Waits until all connections stand."""
+        wait_for(f"{self.wanted} connections", lambda: len(events(self.log, "handshake")) == self.wanted, PATIENCE)
+        return self
+
+    def stop(self):
+        """No more moves; the reports."""
+        self.process.terminate()
+        return self.wait()
+
+    def wait(self, limit=4 * PATIENCE):
+        """The reports, once all moves are made."""
+        try:
+            self.process.wait(timeout=limit)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"the movers never end: {self.log}") from None
+        with open(self.log, encoding="utf-8") as file:
+            return [report for report in objects(file.read()) if "event" not in report]
+
+
+def lost(reports):
+    """Those that ended before their time, or got an answer from somebody else."""
+    return [r for r in reports if r["error"] or r["strays"]]
+
+
+def moves(reports):
+    return {kind: sum(r[kind] for r in reports) for kind in ("migrations", "rebindings")}

@@ -13,11 +13,12 @@ import subprocess
 import sys
 import time
 
-from netns import Checks, Lab, events, inside, need_root_and, run, stop, wait_for
+from netns import Checks, Lab, events, inside, need_root_and, objects, run, stop, wait_for
 
 CLIENTS = 10
-SERVER_ID = "0001"
-OWN_CID = re.compile(r"08" + SERVER_ID + r"[0-9a-f]{12}")  # config 0, 8 more octets, the id, a nonce
+LAYOUT = '{ scheme = "quic-lb", config = 0, id_length = 2, nonce_length = 6 }'
+SERVER_ID = 1
+OWN_CID = re.compile(r"080001[0-9a-f]{12}")  # config 0, 8 more octets, the id, a nonce
 FAMILIES = {
     "IPv4": {"vip": "10.72.0.100", "before": "10.72.1.2", "after": "10.72.1.3", "via": "10.72.1.1",
              "prefix": "10.72.0.100/32"},
@@ -54,7 +55,7 @@ def certificate(lab):
 def serve(lab, binary, namespace, name, server_id, *extra):
     log = lab.file(f"{name}.log")
     process = lab.start(namespace, binary, "--listen", f"0.0.0.0:{PORT},[::]:{PORT}",
-                        "--name", name, "--server-id", server_id, "--log", log, *extra)
+                        "--name", name, "--layout", LAYOUT, "--id", server_id, "--log", log, *extra)
     wait_for(f"{name} listens", lambda: len(events(log, "listening")) == 2)
     return process, log
 
@@ -171,6 +172,52 @@ def check_drip(checks, lab, client, server, h3_server):
                  (True, True, True, {str(len(line) // 2)}, ["closed by the client"], 1))
 
 
+def check_mover(checks, lab, client, server, h3_server, family):
+    """Connections that move ten times each, by turns with and without noticing."""
+    where = FAMILIES[family]
+    process, log = serve(lab, h3_server, server, "rs1", SERVER_ID, *certificate(lab))
+    vip = f"[{where['vip']}]:{PORT}" if ":" in where["vip"] else f"{where['vip']}:{PORT}"
+    mover = os.path.join(os.path.dirname(h3_server), "h3_mover")
+    done = inside(client, mover, vip, "--connections", 4, "--moves", 10,
+                  "--sources", f"{where['before']},{where['after']}", check=False)
+    stop(process)
+    reports = [o for o in objects(done.stdout) if "event" not in o]
+    checks.equal(f"{family}, mover: every answer came, from one server",
+                 [(r["server"], r["answers"], r["migrations"], r["rebindings"], r["strays"], r["error"])
+                  for r in reports], [("rs1", 21, 5, 5, 0, "")] * 4)
+    sources = {}
+    for event in events(log, "request"):
+        sources.setdefault(event["scid"], []).append(event["from"])
+    hosts = {where["before"], where["after"]}
+    checks.equal(f"{family}, mover: every request came from another port, and by turns from both addresses",
+                 [(len(set(seen)), {s.rsplit(":", 1)[0].strip("[]") for s in seen}) for seen in sources.values()],
+                 [(11, hosts)] * 4)
+    dcids = {e["scid"]: set() for e in events(log, "new_connection")}
+    for event in events(log, "cid"):
+        dcids[event["scid"]].add(event["cid"])
+    checks.equal(f"{family}, mover: each migration used up a connection ID, which the server made good",
+                 [scid for scid, cids in dcids.items() if len(cids) < 5 + 6], [])
+
+
+def check_next_layout(checks, lab, client, server, h3_server):
+    """From SIGUSR2 on the server issues other connection IDs, on connections that it has, too."""
+    process, log = serve(lab, h3_server, server, "rs1", SERVER_ID, *certificate(lab),
+                         "--next-layout", LAYOUT.replace("config = 0", "config = 3"))
+    mover = os.path.join(os.path.dirname(h3_server), "h3_mover")
+    moving = lab.start(client, mover, f"{FAMILIES['IPv4']['vip']}:{PORT}", "--moves", 100, "--pause", "20ms",
+                       output=subprocess.PIPE)
+    wait_for("some moves", lambda: len(events(log, "request")) > 5)
+    process.send_signal(signal.SIGUSR2)
+    wait_for("the other layout", lambda: len([e for e in events(log, "cid") if e["cid"].startswith("68")]) > 5)
+    moving.send_signal(signal.SIGTERM)
+    report = objects(moving.communicate(timeout=30)[0].decode())[-1]
+    stop(process)
+    checks.equal("another layout: the connection goes on", (report["error"], report["strays"]), ("", 0))
+    first = [e["cid"][:2] for e in events(log, "cid")]
+    checks.equal("another layout: all of the first come before all of the second",
+                 (first == sorted(first), set(first)), (True, {"08", "68"}))
+
+
 def check_wrong_server(checks, lab, client, server, h3_server):
     """The client's packets reach another server: what a missing steering looks like."""
     pem = certificate(lab)
@@ -182,7 +229,7 @@ def check_wrong_server(checks, lab, client, server, h3_server):
     cids = scids | {e["cid"] for e in events(log, "cid")}
     first.kill()
     first.wait()
-    second, other_log = serve(lab, h3_server, server, "rs2", "0002", *pem)
+    second, other_log = serve(lab, h3_server, server, "rs2", 2, *pem)
     unknown = wait_for("an unknown DCID", lambda: events(other_log, "unknown_dcid"))
     stop(lost.process)
     stop(second)
@@ -267,6 +314,8 @@ def main(build_folder):
             for mode in ("migration", "rebinding"):
                 check_moves(checks, lab, client, server, h3_server, family, mode)
             check_new_address(checks, lab, client, server, h3_server, family)
+            check_mover(checks, lab, client, server, h3_server, family)
+        check_next_layout(checks, lab, client, server, h3_server)
         check_drip(checks, lab, client, server, h3_server)
         check_wrong_server(checks, lab, client, server, h3_server)
         check_retry(checks, lab, client, server, h3_server)

@@ -1,9 +1,16 @@
 // IPVS by generic netlink (net/netfilter/ipvs/ip_vs_ctl.c).
 #pragma once
 
+#include <map>
 #include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
 
 #include "lbctl/kernel/backend.hpp"
+#include "lbctl/model/flow.hpp"
+#include "lbctl/model/ipvs.hpp"
 
 namespace lbctl::kernel {
 
@@ -22,5 +29,15 @@ namespace lbctl::kernel {
 /// capacity away (a removal, a weight of 0) is sent before all additions and edits ahead of it in
 /// the run are known to have succeeded. Removing what is already gone is done, with a note.
 Result<std::unique_ptr<Backend>> open_ipvs();
+
+/// The entries of these flows in the table of connections. It is read as text, once
+/// (/proc/net/ip_vs_conn; netlink has none), about a second for a million connections. Flows
+/// without an entry are left out; where IPVS is not loaded none has one.
+Result<std::map<model::Flow, model::IpvsConnection>> find_connections(
+    std::span<const model::Flow> flows);
+
+/// A line of that file, as ip_vs_conn_seq_show() writes it; nothing for its title and for SCTP.
+std::optional<std::pair<model::Flow, model::IpvsConnection>> decode_connection(
+    std::string_view line);
 
 }  // namespace lbctl::kernel

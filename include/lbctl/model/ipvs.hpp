@@ -105,8 +105,17 @@ struct DestinationCounters {
   std::uint32_t active_connections = 0;
   std::uint32_t inactive_connections = 0;
   std::uint64_t connections = 0, packets_in = 0, bytes_in = 0;
+  std::uint32_t place = 0;  ///< in the kernel's list of the service's destinations
 };
 using IpvsCounters = std::map<std::pair<ServiceKey, DestinationKey>, DestinationCounters>;
+
+/// An entry of the table of connections: where the packets of a flow go.
+struct IpvsConnection {
+  DestinationKey destination;
+  std::string state;          ///< the kernel's word: "ESTABLISHED", "UDP", …
+  std::uint32_t expires = 0;  ///< seconds
+  friend bool operator==(const IpvsConnection&, const IpvsConnection&) = default;
+};
 
 /// Every scheduler of Linux 6.12 with what its flag bits are called by ipvsadm(8); an empty name
 /// means that the bit has no meaning for it.

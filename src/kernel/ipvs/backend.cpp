@@ -116,8 +116,11 @@ class Ipvs final : public Backend {
                         read.emplace_back(entry->key, entry->counters);
                         return {};
                       }});
-    for (auto& [destination, figures] : read)
+    std::uint32_t place = 0;
+    for (auto& [destination, figures] : read) {
+      figures.place = place++;
       counters.insert_or_assign({key, destination}, figures);
+    }
     return dumped;
   }
 

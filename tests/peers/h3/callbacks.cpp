@@ -25,7 +25,7 @@ struct Callbacks {
                                    void* user_data) {
     auto& connection = self(user_data);
     auto& host = connection.host_;
-    *cid = new_cid(host.settings().cid);
+    *cid = host.new_cid();
     const auto secret = host.reset_secret();
     if (ngtcp2_crypto_generate_stateless_reset_token(token, secret.data(), secret.size(), cid) != 0)
       return NGTCP2_ERR_CALLBACK_FAILURE;

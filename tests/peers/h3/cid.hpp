@@ -1,37 +1,45 @@
 #pragma once
 
-#include <cstddef>
+#include <gnutls/crypto.h>
+
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/free_with.hpp"
+#include "lbctl/cid.h"
+
 namespace peer {
 
 using Octets = std::vector<std::uint8_t>;
 
-/// How the connection IDs of one server look: QUIC-LB plaintext
-/// (draft-ietf-quic-load-balancers-21, no key): 3 config bits and the length of the rest in
-/// the first octet, then the server id, then a nonce.
-struct CidFormat {
-  unsigned config = 0;           // 0..6; 7 is the draft's "unroutable"
-  Octets server_id;              // at least 1 octet
-  std::size_t nonce_length = 6;  // at least 4; with the server id at most 19
+/// The connection IDs of one server, made and read by lbctl/cid.h; AES is GnuTLS'.
+class CidFormat {
+ public:
+  /// `layout` as `cid` of lbctl.toml(5) has it: { scheme = "quic-lb", id_length = 2 }. `id` is a
+  /// number, with scheme dpvs the server's address. The error is a sentence.
+  static std::expected<CidFormat, std::string> parse(std::string_view layout, std::string_view id);
 
-  std::size_t length() const { return 1 + server_id.size() + nonce_length; }
+  std::size_t length() const { return lbctl_cid_length(&layout_); }
+  /// `random`: at least length() octets; what the scheme does not claim stays.
+  Octets make(Octets random) const;
+  /// Whether a connection ID is one that this server could have issued.
+  bool is_own(std::span<const std::uint8_t> cid) const;
+
+ private:
+  using Cipher = std::unique_ptr<api_cipher_hd_st, FreeWith<&gnutls_cipher_deinit>>;
+  CidFormat() = default;
+  std::expected<void, std::string> set_key(const std::string& key_file);
+  std::expected<void, std::string> set_id(std::string_view text);
+
+  lbctl_cid layout_{};
+  Octets id_;  // in network order
+  Cipher aes_;
 };
-
-/// Checks the limits; the error is a sentence.
-std::expected<CidFormat, std::string> make_cid_format(std::uint64_t config,
-                                                      std::string_view server_id_hex,
-                                                      std::uint64_t nonce_length);
-
-/// The connection ID with this nonce, which must have format.nonce_length octets.
-Octets encode_cid(const CidFormat& format, std::span<const std::uint8_t> nonce);
-/// Whether a connection ID is one that this server could have issued.
-bool is_own_cid(const CidFormat& format, std::span<const std::uint8_t> cid);
 
 std::expected<Octets, std::string> parse_hex(std::string_view text);
 std::string to_hex(std::span<const std::uint8_t> octets);

@@ -1,7 +1,6 @@
 #include "h3/connection.hpp"
 
 #include <fmt/format.h>
-#include <time.h>
 
 #include <algorithm>
 #include <bit>
@@ -9,24 +8,8 @@
 
 namespace peer {
 
-ngtcp2_tstamp now() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<ngtcp2_tstamp>(time.tv_sec) * NGTCP2_SECONDS +
-         static_cast<ngtcp2_tstamp>(time.tv_nsec);
-}
-
 std::span<const std::uint8_t> octets_of(const ngtcp2_cid& cid) {
   return {cid.data, cid.datalen};
-}
-
-ngtcp2_cid new_cid(const CidFormat& format) {
-  Octets nonce(format.nonce_length);
-  fill_random(nonce);
-  const auto octets = encode_cid(format, nonce);
-  ngtcp2_cid cid;
-  ngtcp2_cid_init(&cid, octets.data(), octets.size());
-  return cid;
 }
 
 ngtcp2_path path_of(Datagram& datagram) {
@@ -61,7 +44,10 @@ bool Connection::begin(const ngtcp2_pkt_hd& initial, const std::optional<ngtcp2_
   ngtcp2_settings settings;
   ngtcp2_settings_default(&settings);
   settings.initial_ts = now();
-  settings.handshake_timeout = 10 * NGTCP2_SECONDS;
+  // Path validation may take three times the first guess of a probe timeout, which is thrice this:
+  // an emulated machine on a busy host needs it, and every handshake a multiple.
+  settings.initial_rtt = slow_path;
+  settings.handshake_timeout = 100 * slow_path;
   settings.token = initial.token;
   ngtcp2_transport_params params;
   ngtcp2_transport_params_default(&params);
@@ -75,7 +61,7 @@ bool Connection::begin(const ngtcp2_pkt_hd& initial, const std::optional<ngtcp2_
   params.retry_scid_present = retried_dcid.has_value();
   params.retry_scid = initial.dcid;
 
-  const auto scid = new_cid(shared.cid);
+  const auto scid = host_.new_cid();
   params.stateless_reset_token_present = 1;
   ngtcp2_crypto_generate_stateless_reset_token(params.stateless_reset_token,
                                                host_.reset_secret().data(),

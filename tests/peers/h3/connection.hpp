@@ -14,6 +14,7 @@
 
 #include "common/json.hpp"
 #include "h3/cid.hpp"
+#include "h3/clock.hpp"
 #include "h3/http3.hpp"
 #include "h3/tls.hpp"
 #include "h3/udp.hpp"
@@ -24,6 +25,7 @@ namespace peer {
 struct H3Settings {
   std::string name;
   CidFormat cid;
+  std::optional<CidFormat> next_cid;  // of the same length: SIGUSR2 says from when on
   std::chrono::milliseconds idle_timeout{30000};
   bool retry = false;  // validate every client's address with a Retry packet first
 };
@@ -38,17 +40,15 @@ class ConnectionHost {
   virtual const Tls& tls() const = 0;
   /// Of this process only: a token that another server made must not end our connections.
   virtual std::span<const std::uint8_t> reset_secret() const = 0;
+  /// A connection ID that names this server.
+  virtual ngtcp2_cid new_cid() const = 0;
   virtual void log(const JsonObject& event) const = 0;
   virtual void add_cid(const Octets& cid, Connection& connection) = 0;
   virtual void remove_cid(const Octets& cid) = 0;
   virtual void send(const ngtcp2_path& path, std::span<const std::uint8_t> packet) = 0;
 };
 
-/// The time as ngtcp2 wants it: CLOCK_MONOTONIC in nanoseconds.
-ngtcp2_tstamp now();
 std::span<const std::uint8_t> octets_of(const ngtcp2_cid& cid);
-/// A connection ID of this server with a random nonce.
-ngtcp2_cid new_cid(const CidFormat& format);
 /// The path points into the datagram.
 ngtcp2_path path_of(Datagram& datagram);
 

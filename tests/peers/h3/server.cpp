@@ -36,6 +36,7 @@ std::expected<void, std::string> H3Server::run() {
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
   sigaddset(&set, SIGUSR1);
+  sigaddset(&set, SIGUSR2);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   const Fd signals(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   std::vector<pollfd> entries = {{signals.get(), POLLIN, 0}};
@@ -66,14 +67,33 @@ std::expected<void, std::string> H3Server::run() {
   return {};
 }
 
-/// SIGUSR1 only ends the dripping answers.
+/// SIGUSR1 only ends the dripping answers, SIGUSR2 only changes the connection IDs from now on.
 bool H3Server::told_to_end(int signals) {
   signalfd_siginfo signal{};
   if (read(signals, &signal, sizeof signal) != sizeof signal) return false;
+  if (signal.ssi_signo == SIGUSR2) {
+    next_ = settings_.next_cid.has_value();
+    log(event("next_layout").add("changed", next_));
+    return false;
+  }
   if (signal.ssi_signo != SIGUSR1) return true;
   for (const auto& [connection, owner] : connections_)
     connection->stop_dripping();
   return false;
+}
+
+ngtcp2_cid H3Server::new_cid() const {
+  const CidFormat& format = next_ ? *settings_.next_cid : settings_.cid;
+  Octets random(LBCTL_CID_LONGEST);
+  fill_random(random);
+  const auto octets = format.make(std::move(random));
+  ngtcp2_cid cid;
+  ngtcp2_cid_init(&cid, octets.data(), octets.size());
+  return cid;
+}
+
+bool H3Server::is_own(std::span<const std::uint8_t> cid) const {
+  return settings_.cid.is_own(cid) || (settings_.next_cid && settings_.next_cid->is_own(cid));
 }
 
 void H3Server::on_datagram(Datagram& datagram) {
@@ -109,8 +129,7 @@ void H3Server::on_unknown_long_header(Datagram& datagram, std::span<const std::u
   const bool wants_retry =
       status == NGTCP2_ERR_RETRY || (status == 0 && settings_.retry && initial.token.len == 0);
   if (wants_retry)
-    send_stateless(datagram,
-                   retry_packet(secret_, initial, datagram.remote, new_cid(settings_.cid)),
+    send_stateless(datagram, retry_packet(secret_, initial, datagram.remote, new_cid()),
                    counters_.retries_sent);
   else if (status == 0)
     accept(datagram, initial);
@@ -125,7 +144,7 @@ void H3Server::on_unknown_dcid(Datagram& datagram, std::span<const std::uint8_t>
           .add("dcid", to_hex(dcid))
           .add("remote", to_string(datagram.remote))
           .add("header", long_header ? "long" : "short")
-          .add("own", is_own_cid(settings_.cid, dcid)));
+          .add("own", is_own(dcid)));
 }
 
 void H3Server::accept(Datagram& datagram, const ngtcp2_pkt_hd& initial) {

@@ -32,12 +32,14 @@ class H3Server : private ConnectionHost {
   const H3Settings& settings() const override { return settings_; }
   const Tls& tls() const override { return tls_; }
   std::span<const std::uint8_t> reset_secret() const override { return secret_; }
+  ngtcp2_cid new_cid() const override;
   void log(const JsonObject& event) const override { log_.write(event); }
   void add_cid(const Octets& cid, Connection& connection) override;
   void remove_cid(const Octets& cid) override;
   void send(const ngtcp2_path& path, std::span<const std::uint8_t> packet) override;
 
   bool told_to_end(int signals);
+  bool is_own(std::span<const std::uint8_t> cid) const;
   void on_datagram(Datagram& datagram);
   void on_unknown_long_header(Datagram& datagram, std::span<const std::uint8_t> dcid);
   void on_unknown_dcid(Datagram& datagram, std::span<const std::uint8_t> dcid, bool long_header);
@@ -48,6 +50,7 @@ class H3Server : private ConnectionHost {
   JsonObject event(std::string_view kind) const;
 
   H3Settings settings_;
+  bool next_ = false;  // connection IDs are those of settings_.next_cid now
   Tls tls_;
   EventLog log_;
   std::array<std::uint8_t, 32> secret_;

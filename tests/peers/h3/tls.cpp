@@ -15,6 +15,21 @@ constexpr auto priorities =
     "+AES-128-CCM:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:"
     "%DISABLE_TLS13_COMPAT_MODE";
 
+TlsSession make_session(unsigned role, const TlsCredentials& credentials,
+                        ngtcp2_crypto_conn_ref* connection) {
+  gnutls_session_t made = nullptr;
+  if (gnutls_init(&made, role) != 0) return nullptr;
+  TlsSession session(made);
+  unsigned char h3[] = {'h', '3'};
+  const gnutls_datum_t protocol{h3, sizeof h3};
+  if (gnutls_priority_set_direct(made, priorities, nullptr) != 0 ||
+      gnutls_credentials_set(made, GNUTLS_CRD_CERTIFICATE, credentials.get()) != 0 ||
+      gnutls_alpn_set_protocols(made, &protocol, 1, GNUTLS_ALPN_MANDATORY) != 0)
+    return nullptr;
+  gnutls_session_set_ptr(made, connection);
+  return session;
+}
+
 }  // namespace
 
 std::expected<Tls, std::string> Tls::load(const std::string& key_pem,
@@ -32,17 +47,15 @@ std::expected<Tls, std::string> Tls::load(const std::string& key_pem,
 }
 
 TlsSession Tls::new_session(ngtcp2_crypto_conn_ref* connection) const {
-  gnutls_session_t made = nullptr;
-  if (gnutls_init(&made, GNUTLS_SERVER) != 0) return nullptr;
-  TlsSession session(made);
-  unsigned char h3[] = {'h', '3'};
-  const gnutls_datum_t protocol{h3, sizeof h3};
-  if (gnutls_priority_set_direct(made, priorities, nullptr) != 0 ||
-      gnutls_credentials_set(made, GNUTLS_CRD_CERTIFICATE, credentials_.get()) != 0 ||
-      gnutls_alpn_set_protocols(made, &protocol, 1, GNUTLS_ALPN_MANDATORY) != 0 ||
-      ngtcp2_crypto_gnutls_configure_server_session(made) != 0)
-    return nullptr;
-  gnutls_session_set_ptr(made, connection);
+  auto session = make_session(GNUTLS_SERVER, credentials_, connection);
+  if (session && ngtcp2_crypto_gnutls_configure_server_session(session.get()) != 0) return nullptr;
+  return session;
+}
+
+TlsSession new_client_session(const TlsCredentials& credentials,
+                              ngtcp2_crypto_conn_ref* connection) {
+  auto session = make_session(GNUTLS_CLIENT, credentials, connection);
+  if (session && ngtcp2_crypto_gnutls_configure_client_session(session.get()) != 0) return nullptr;
   return session;
 }
 

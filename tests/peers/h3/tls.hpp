@@ -9,12 +9,9 @@
 #include <span>
 #include <string>
 
-namespace peer {
+#include "common/free_with.hpp"
 
-template <auto Free>
-struct FreeWith {
-  void operator()(auto* p) const noexcept { Free(p); }
-};
+namespace peer {
 
 using TlsCredentials = std::unique_ptr<gnutls_certificate_credentials_st,
                                        FreeWith<&gnutls_certificate_free_credentials>>;
@@ -32,6 +29,10 @@ class Tls {
   explicit Tls(TlsCredentials credentials) : credentials_(std::move(credentials)) {}
   TlsCredentials credentials_;
 };
+
+/// A client's session, which takes any certificate; likewise null when out of memory.
+TlsSession new_client_session(const TlsCredentials& credentials,
+                              ngtcp2_crypto_conn_ref* connection);
 
 /// Fills the span from GnuTLS' random source, good enough for nonces and tokens.
 void fill_random(std::span<std::uint8_t> octets);
