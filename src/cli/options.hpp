@@ -33,7 +33,7 @@ struct Options {
   std::uint32_t until = 0;                ///< drain: connections
   bool wait = false;                      ///< drain
   bool persist = false;                   ///< drain: across a reboot
-  std::string action;                     ///< cid: encode, decode, presets
+  std::string action;                     ///< cid: encode, decode, presets; daemon: run, status, …
   std::string cid;                        ///< cid: hexadecimal; encode: what to begin with
   std::string id;                         ///< cid encode: a server's id, name or address
   std::optional<std::string> layout;      ///< cid: as in the file
@@ -50,5 +50,6 @@ Exit undrain(const Options& options);
 Exit status(const Options& options);
 Exit down(const Options& options);
 Exit cid(const Options& options);
+Exit daemon(const Options& options);
 
 }  // namespace lbctl::cli

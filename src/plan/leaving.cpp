@@ -99,7 +99,8 @@ void keep_signals(NodeState& state, const NodeState& have, const IpAddress& serv
 void keep_destinations(NodeState& state, const NodeState& have, const Drains& drains) {
   for (const auto& [id, drain] : drains) {
     if (id.service.fwmark == 0) keep_addresses(state, have, id.service.address);
-    keep_signals(state, have, id.key.address);
+    // Subflows begin at servers that drain, not at those that failed.
+    if (!drain.unhealthy) keep_signals(state, have, id.key.address);
     VirtualService& service = service_in(state, have, id.service);
     Destination destination = have.ipvs.at(id.service).destinations.at(id.key);
     destination.weight = Weight{0};
