@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "lbctl/engine/health_file.hpp"
 #include "lbctl/plan/render.hpp"
 #include "report.hpp"
 #include "session.hpp"
@@ -52,7 +53,9 @@ Result<Wanted> edited(const Options& options, const config::Config& config, Here
   auto drains = engine::read_drains(drain_places(options, here.node));
   if (!drains) return fail(std::move(drains.error()));
   if (auto done = edit(*drains); !done) return fail(std::move(done.error()));
-  auto desired = resolve_here(config, std::move(here), *drains);
+  const auto health = engine::read_health(options.state_dir);
+  if (!health) return fail(health.error());
+  auto desired = resolve_here(config, std::move(here), *drains, *health);
   if (!desired) return fail(std::move(desired.error()));
   if (desired->role != config::Role::director)
     return fail(Error(Errc::invalid,

@@ -102,6 +102,14 @@ void add_commands(CLI::App& app, Options& options, std::function<Exit(const Opti
   add_drains(command, options);
   add_cid(command, options);
   add_explain(command, options);
+  CLI::App* daemon = command("daemon", "ask the servers how they are, and keep the node matching",
+                             lbctl::cli::daemon);
+  daemon
+      ->add_option("ACTION", options.action,
+                   "run; or of one that runs: status, checks, events, reload")
+      ->default_str("run")
+      ->check(CLI::IsMember({"run", "status", "checks", "events", "reload"}));
+  daemon->preparse_callback([&options](std::size_t) { options.action = "run"; });
   command("status", "what runs, what differs from the file, what is foreign", lbctl::cli::status);
   command("down", "remove all that lbctl owns and restore what it changed", lbctl::cli::down);
 }

@@ -34,7 +34,7 @@ struct Options {
   std::uint32_t until = 0;                ///< drain: connections
   bool wait = false;                      ///< drain
   bool persist = false;                   ///< drain: across a reboot
-  std::string action;                     ///< cid: encode, decode, presets
+  std::string action;                     ///< cid: encode, decode, presets; daemon: run, status, …
   std::string cid;                        ///< cid, explain: hexadecimal; encode: what to begin with
   std::vector<std::string> flows;         ///< explain
   std::string id;                         ///< cid encode: a server's id, name or address
@@ -53,5 +53,6 @@ Exit status(const Options& options);
 Exit down(const Options& options);
 Exit cid(const Options& options);
 Exit explain(const Options& options);
+Exit daemon(const Options& options);
 
 }  // namespace lbctl::cli

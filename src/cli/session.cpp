@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "lbctl/engine/confirmation.hpp"
+#include "lbctl/engine/health_file.hpp"
 #include "lbctl/engine/key_file.hpp"
 #include "lbctl/kernel/facts.hpp"
 #include "lbctl/kernel/xdp.hpp"
@@ -15,9 +16,6 @@
 namespace lbctl::cli {
 
 namespace {
-
-/// How long the peers' Ethernet addresses are waited for: ARP and NDP ask once a second.
-constexpr auto neighbour_patience = std::chrono::milliseconds(1500);
 
 volatile sig_atomic_t stop_signal = 0;
 
@@ -63,23 +61,25 @@ engine::DrainPlaces drain_places(const Options& options, const std::string& node
 }
 
 Result<config::Desired> resolve_here(const config::Config& config, Here here,
-                                     std::span<const model::DrainIntent> drains) {
+                                     std::span<const model::DrainIntent> drains,
+                                     const model::Health& health,
+                                     std::chrono::milliseconds patience) {
   for (const std::string& path : config::key_files(config, here.node)) {
     auto key = engine::read_key_file(path);
     if (!key) return fail(std::move(key.error()));
     here.facts.cid_keys.emplace(path, *key);
   }
-  auto wanted = config::resolve(config, here.node, here.facts, drains);
+  auto wanted = config::resolve(config, here.node, here.facts, drains, health);
   if (!wanted) return fail(std::move(wanted.error()));
 
   std::set<model::IpAddress> unknown;
   for (const auto& address : wanted->neighbours_wanted)
     if (!here.facts.neighbours.contains(address)) unknown.insert(address);
   if (unknown.empty()) return wanted;
-  auto found = kernel::resolve_neighbours(wanted->interface, unknown, neighbour_patience);
+  auto found = kernel::resolve_neighbours(wanted->interface, unknown, patience);
   if (!found) return fail(std::move(found.error()));
   here.facts.neighbours.merge(*found);
-  return config::resolve(config, here.node, here.facts, drains);
+  return config::resolve(config, here.node, here.facts, drains, health);
 }
 
 std::expected<Wanted, Exit> wanted_here(const Options& options, std::string_view command) {
@@ -89,7 +89,9 @@ std::expected<Wanted, Exit> wanted_here(const Options& options, std::string_view
   if (!here) return std::unexpected(give_up(options, command, here.error()));
   auto drains = engine::read_drains(drain_places(options, here->node));
   if (!drains) return std::unexpected(give_up(options, command, drains.error()));
-  auto desired = resolve_here(*config, std::move(*here), *drains);
+  const auto health = engine::read_health(options.state_dir);
+  if (!health) return std::unexpected(give_up(options, command, health.error()));
+  auto desired = resolve_here(*config, std::move(*here), *drains, *health);
   if (!desired) return std::unexpected(give_up(options, command, desired.error()));
   return Wanted{std::move(*desired), std::move(*drains), std::move(*config)};
 }

@@ -1,6 +1,7 @@
 // From the command line to what this node should hold, and the kernel to hold it against.
 #pragma once
 
+#include <chrono>
 #include <expected>
 #include <memory>
 #include <optional>
@@ -30,10 +31,15 @@ Result<Here> find_here(const config::Config& config, const Options& options);
 
 engine::DrainPlaces drain_places(const Options& options, const std::string& node);
 
-/// What the node should hold, drains included; peers' Ethernet addresses that the kernel does not
-/// know yet are asked for.
+/// How long peers' Ethernet addresses are waited for: ARP and NDP ask once a second.
+inline constexpr std::chrono::milliseconds neighbour_patience{1500};
+
+/// What the node should hold, with drains and what is known of the servers' health; peers' Ethernet
+/// addresses that the kernel does not know yet are asked for.
 Result<config::Desired> resolve_here(const config::Config& config, Here here,
-                                     std::span<const model::DrainIntent> drains);
+                                     std::span<const model::DrainIntent> drains,
+                                     const model::Health& health,
+                                     std::chrono::milliseconds patience = neighbour_patience);
 
 /// What a command that only looks needs: the file, the node, its drains. Says itself what goes
 /// wrong.

@@ -53,6 +53,8 @@ Draft decode(const Node& root, Report& report) {
   if (const Member* found = member(root, "mptcp", Kind::table)) decode_mptcp(*found, out, report);
   if (const Member* found = member(root, "ipvs", Kind::table))
     out.ipvs = decode_ipvs(found->value, report);
+  const Member* daemon = member(root, "daemon", Kind::table);
+  out.daemon = decode_daemon(daemon ? &daemon->value : nullptr, report);
   if (const Member* found = member(root, "drain", Kind::table))
     decode_drain(found->value, out.drain, report);
   return out;

@@ -1,5 +1,6 @@
-// Health checks and quorum of a service: values for the daemon.
+// What the daemon needs to know: health checks and quorum of a service, its own table.
 #include <algorithm>
+#include <charconv>
 
 #include "decode_parts.hpp"
 
@@ -39,6 +40,25 @@ void duration(const Node& table, std::string_view key, Range range, std::uint32_
     value = decode_seconds(found->value, range, report).value_or(value);
 }
 
+constexpr model::Port default_metrics_port{9476};
+
+/// "192.0.2.1:80", "[2001:db8::1]:80".
+std::optional<std::pair<model::IpAddress, model::Port>> decode_endpoint(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  const std::string_view digits = text.substr(colon + 1);
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  const auto address = model::IpAddress::parse(host);
+  std::uint16_t port = 0;
+  const auto [end, wrong] = std::from_chars(digits.begin(), digits.end(), port);
+  if (!address || address->is_v4() == bracketed || wrong != std::errc{} || end != digits.end() ||
+      port == 0)
+    return std::nullopt;
+  return std::pair(*address, model::Port{port});
+}
+
 /// What goes into the request line and a header as it stands.
 bool is_plain(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
@@ -55,24 +75,57 @@ void http_text(const Node& table, std::string_view key, std::string& value, Repo
   }
 }
 
-/// What of the service the question is put to.
-bool fits(CheckType type, const DraftService& service) {
-  switch (type) {
-    case CheckType::mptcp:
-      return service.has(Protocol::mptcp);
-    case CheckType::quic:
-      return service.has(Protocol::quic);
-    default:
-      return true;
-  }
+enum class Start : std::uint8_t { up, down };
+std::string_view name(Start start) {
+  return start == Start::up ? "up" : "down";
+}
+enum class OnFailure : std::uint8_t { remove, drain };
+std::string_view name(OnFailure what) {
+  return what == OnFailure::remove ? "remove" : "drain";
+}
+enum class TlsVersion : std::uint8_t { v12, v13 };
+std::string_view name(TlsVersion version) {
+  return version == TlsVersion::v12 ? "1.2" : "1.3";
 }
 
-}  // namespace
+/// Keys that mean something with some types only.
+void check_fitting_keys(const Node& table, CheckType type, Report& report) {
+  const bool https = type == CheckType::https;
+  const bool http = https || type == CheckType::http;
+  const auto refuse = [&](std::string_view key, bool fits, std::string_view where) {
+    const Member* found = table.find(key);
+    if (found && !fits)
+      report.error(found->key_at, fmt::format("{} has no effect with type \"{}\"", key, name(type)),
+                   std::string(where));
+  };
+  for (const std::string_view key : {"path", "host", "status", "body"})
+    refuse(key, http, "it is for \"http\" and \"https\"");
+  for (const std::string_view key : {"verify", "ca_file", "tls_name", "min_tls"})
+    refuse(key, https, "it is for \"https\"");
+  refuse("port", type != CheckType::ping, "an ICMP echo has no port");
+}
 
-std::optional<Spanned<HealthCheck>> decode_check(const Node& service, Report& report) {
-  const Member* entry = member(service, "check", Kind::table);
-  if (!entry) return std::nullopt;
-  const Node& table = entry->value;
+void decode_tls(const Node& table, HealthCheck::Tls& tls, Report& report) {
+  if (const Member* found = member(table, "verify", Kind::boolean))
+    tls.verify = found->value.boolean;
+  http_text(table, "tls_name", tls.name, report);
+  if (const Member* found = member(table, "ca_file", Kind::text)) {
+    tls.ca_file = found->value.text;
+    if (!tls.ca_file.starts_with('/'))
+      report.error(found->value.at, fmt::format("\"{}\" is no absolute path", tls.ca_file),
+                   "the daemon runs in no folder of yours");
+    if (!tls.verify)
+      report.error(found->key_at, "ca_file has no effect with verify = false",
+                   "leave one of them out");
+  }
+  if (const Member* found = member(table, "min_tls", Kind::text))
+    if (const auto known =
+            one_of(found->value, "min_tls", {TlsVersion::v12, TlsVersion::v13}, report))
+      tls.only_13 = known == TlsVersion::v13;
+}
+
+Spanned<HealthCheck> decode_check(const Member& entry, Report& report) {
+  const Node& table = entry.value;
   HealthCheck check;
   if (const Member* found = member(table, "type", Kind::text)) {
     check.type = one_of(found->value, "type",
@@ -84,26 +137,40 @@ std::optional<Spanned<HealthCheck>> decode_check(const Node& service, Report& re
   number(table, "port", port_range, check.port, report);
   duration(table, "interval", check_interval_range, check.interval, report);
   duration(table, "timeout", check_timeout_range, check.timeout, report);
+  duration(table, "max_interval", check_interval_range, check.max_interval, report);
   number(table, "rise", check_count_range, check.rise, report);
   number(table, "fall", check_count_range, check.fall, report);
+  if (const Member* found = member(table, "start", Kind::text))
+    if (const auto start = one_of(found->value, "start", {Start::up, Start::down}, report))
+      check.starts_up = start == Start::up;
+  duration(table, "hold_down", hold_down_range, check.hold_down, report);
   http_text(table, "path", check.path, report);
   http_text(table, "host", check.host, report);
   number(table, "status", http_status_range, check.status, report);
+  if (const Member* found = member(table, "body", Kind::text)) check.body = found->value.text;
+  decode_tls(table, check.tls, report);
+  check_fitting_keys(table, check.type, report);
   if (check.timeout > check.interval) {
     report.error(
-        entry->key_at,
+        entry.key_at,
         fmt::format("timeout {}s is longer than interval {}s", check.timeout, check.interval),
         "a question is answered or given up before the next");
   }
-  const bool http = check.type == CheckType::http || check.type == CheckType::https;
-  for (const std::string_view key : {"path", "host", "status"}) {
-    const Member* found = table.find(key);
-    if (found && !http)
-      report.error(found->key_at,
-                   fmt::format("{} has no effect with type \"{}\"", key, name(check.type)),
-                   "it is for \"http\" and \"https\"");
-  }
-  return Spanned<HealthCheck>{std::move(check), entry->key_at};
+  if (check.max_interval != 0 && check.max_interval < check.interval)
+    report.error(entry.key_at, fmt::format("max_interval {}s is shorter than interval {}s",
+                                           check.max_interval, check.interval));
+  return {std::move(check), entry.key_at};
+}
+
+HealthPolicy decode_policy(const Node& table, Report& report) {
+  HealthPolicy out;
+  if (const Member* found = member(table, "on_failure", Kind::text))
+    if (const auto known =
+            one_of(found->value, "on_failure", {OnFailure::remove, OnFailure::drain}, report))
+      out.remove = known == OnFailure::remove;
+  duration(table, "slow_start", hold_down_range, out.slow_start, report);
+  number(table, "fail_open", percent_range, out.fail_open, report);
+  return out;
 }
 
 std::optional<Spanned<Quorum>> decode_quorum(const Node& service, Report& report) {
@@ -121,22 +188,40 @@ std::optional<Spanned<Quorum>> decode_quorum(const Node& service, Report& report
   return Spanned<Quorum>{quorum, entry->key_at};
 }
 
-void check_health(const Draft& draft, Report& report) {
-  constexpr const char* daemon = "health checks are made by `lbctl daemon`: leave the table out";
-  for (const DraftService& service : draft.services) {
-    if (service.check && service.protocols.whole && !fits(service.check->value.type, service)) {
-      const std::string_view type = name(service.check->value.type);
-      report.error(service.check->at,
-                   fmt::format("type \"{}\", but service {} has no {}", type, service.name, type),
-                   "\"tcp\" and \"ping\" fit every service");
-    }
-    if (service.check)
-      report.warning(service.check->at, "this has no effect yet: this version has no daemon",
-                     daemon);
-    if (service.quorum)
-      report.warning(service.quorum->at, "this has no effect yet: this version has no daemon",
-                     daemon);
+}  // namespace
+
+void decode_health(const Names& servers, const Node& service, DraftService& out, Report& report) {
+  if (const Member* found = member(service, "check", Kind::table)) {
+    out.check = decode_check(*found, report);
+    out.health = decode_policy(found->value, report);
   }
+  out.quorum = decode_quorum(service, report);
+  if (const Member* found = member(service, "track", Kind::text))
+    out.track = {found->value.text, found->value.at};
+  if (const Member* found = member(service, "sorry_server", Kind::text))
+    if (names_server(servers, found->value.text, found->value.at, report))
+      out.sorry_server = {found->value.text, found->value.at};
+}
+
+DaemonSettings decode_daemon(const Node* table, Report& report) {
+  DaemonSettings out;
+  out.metrics = {*model::IpAddress::parse("127.0.0.1"), default_metrics_port};
+  if (!table) return out;
+  if (const Member* found = member(*table, "metrics", Kind::text)) {
+    out.metrics = decode_endpoint(found->value.text);
+    if (!out.metrics && found->value.text != "off")
+      report.error(found->value.at,
+                   fmt::format("\"{}\" is no address with a port", found->value.text),
+                   "\"127.0.0.1:9476\", \"[::1]:9476\" or \"off\"");
+  }
+  if (const Member* found = member(*table, "group", Kind::text)) {
+    out.group = found->value.text;
+    check_name(out.group, found->value.at, "group", report);
+  }
+  duration(*table, "reconcile", reconcile_range, out.reconcile, report);
+  if (const Member* found = member(*table, "watch", Kind::boolean))
+    out.watch = found->value.boolean;
+  return out;
 }
 
 }  // namespace lbctl::config

@@ -85,8 +85,11 @@ DraftRate decode_limit(const Node& table, Report& report);
 void decode_guard(const Member& entry, DraftService& out, Report& report);
 /// From a weight or a table; false if something in it is wrong.
 bool decode_use(const Node& node, DraftUse& out, Report& report);
-std::optional<Spanned<HealthCheck>> decode_check(const Node& service, Report& report);
-std::optional<Spanned<Quorum>> decode_quorum(const Node& service, Report& report);
+/// The service's check, and what follows from its servers' health.
+void decode_health(const Names& servers, const Node& service, DraftService& out, Report& report);
+DaemonSettings decode_daemon(const Node* table, Report& report);
+/// Whether the file has that server; reports it.
+bool names_server(const Names& servers, const std::string& name, Span at, Report& report);
 /// `quic`: the table that has `cid`; the VIPs tell which families' addresses dpvs encodes.
 DraftList<DraftCid> decode_cids(const Node& quic, const DraftList<model::IpAddress>& vips,
                                 Report& report);

@@ -35,8 +35,6 @@ std::string_view name(Protocol protocol) {
   return "unknown";
 }
 
-namespace {
-
 bool names_server(const Names& servers, const std::string& name, Span at, Report& report) {
   if (servers.contains(name)) return true;
   if (report.partial()) return false;  // it may stand in what could not be read
@@ -53,6 +51,8 @@ bool names_server(const Names& servers, const std::string& name, Span at, Report
   report.error(at, fmt::format("there is no server \"{}\"", name), hint);
   return false;
 }
+
+namespace {
 
 /// From a list of names, a table of weights, or nothing: every server.
 void decode_servers(const Names& servers, const Node& table, DraftService& out, Report& report) {
@@ -168,8 +168,7 @@ DraftService decode_service(const Names& servers, const Member& entry, Report& r
     out.cids = decode_cids(found->value, out.vips, report);
     decode_exceptions(found->value, out, report);
   }
-  out.check = decode_check(table, report);
-  out.quorum = decode_quorum(table, report);
+  decode_health(servers, table, out, report);
   return out;
 }
 

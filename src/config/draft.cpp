@@ -140,6 +140,9 @@ Service to_service(const DraftService& draft, const Source& source) {
   for (const auto& cid : draft.cids.items)
     out.quic.cids.push_back({cid.value.scheme, cid.value.key_file});
   if (draft.check) out.check = draft.check->value;
+  out.health = draft.health;
+  if (draft.track) out.track = draft.track->value;
+  if (draft.sorry_server) out.sorry_server = draft.sorry_server->value;
   if (draft.quorum) out.quorum = draft.quorum->value;
   out.at = source.position(draft.at);
   return out;
@@ -184,6 +187,7 @@ Config to_config(const Draft& draft, const Source& source) {
   out.ipvs.timeouts = draft.ipvs.timeouts;
   if (draft.ipvs.sync) out.ipvs.sync = draft.ipvs.sync->value;
   out.ipvs.sysctls = values(draft.ipvs.sysctls);
+  out.daemon = draft.daemon;
   out.drain = draft.drain;
   return out;
 }

@@ -129,7 +129,10 @@ struct DraftService {
   DraftGuard guard;
 
   std::optional<Spanned<HealthCheck>> check;
+  HealthPolicy health;
   std::optional<Spanned<Quorum>> quorum;
+  std::optional<Spanned<std::string>> track;         ///< of its name nothing is known yet
+  std::optional<Spanned<std::string>> sorry_server;  ///< there is such a server
 
   bool has(Protocol protocol) const;
   /// Has mptcp, by the servers' signal addresses or by ports of the VIP.
@@ -154,6 +157,7 @@ struct Draft {
   std::optional<Span> mptcp;  ///< its table
   DraftSysctls mptcp_sysctls;
   DraftIpvs ipvs;
+  DaemonSettings daemon;
   model::Patience drain;
 
   /// Each server once, by name.

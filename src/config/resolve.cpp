@@ -16,9 +16,10 @@ void add_address(model::NodeState& state, const std::string& device,
 }
 
 Result<Desired> resolve(const Config& config, const std::string& node,
-                        const model::NodeFacts& facts, std::span<const model::DrainIntent> drains) {
+                        const model::NodeFacts& facts, std::span<const model::DrainIntent> drains,
+                        const model::Health& health) {
   if (const auto found = config.directors.find(node); found != config.directors.end()) {
-    return resolve_director(config, found->second, drains);
+    return resolve_director(config, found->second, {drains, health});
   }
   if (const auto found = config.servers.find(node); found != config.servers.end()) {
     return resolve_server(config, found->second, facts);

@@ -5,8 +5,19 @@
 
 namespace lbctl::config {
 
+/// What of a director's servers is not as the file has it.
+struct Circumstances {
+  std::span<const model::DrainIntent> drains;
+  const model::Health& health;
+
+  /// The intent that takes the server out of the service; the more special one counts.
+  const model::DrainIntent* drain(const std::string& server, const std::string& service) const;
+  model::ServerHealth of(const std::string& server, const std::string& service) const;
+  bool sorry(const std::string& service) const;  ///< the sorry server stands in
+};
+
 Desired resolve_director(const Config& config, const Director& director,
-                         std::span<const model::DrainIntent> drains);
+                         const Circumstances& circumstances);
 Desired resolve_server(const Config& config, const Server& server, const model::NodeFacts& facts);
 
 /// Into a state that has the director's services already.

@@ -15,7 +15,7 @@ constexpr const char* quiet_device = "lo";
 std::vector<const Service*> services_of(const Config& config, const Server& server) {
   std::vector<const Service*> out;
   for (const auto& [name, service] : config.services) {
-    if (service.servers.contains(server.name)) out.push_back(&service);
+    if (service.involves(server.name)) out.push_back(&service);
   }
   return out;
 }
@@ -138,7 +138,7 @@ std::set<std::string> key_files(const Config& config, const std::string& node) {
   const auto server = config.servers.find(node);
   if (server == config.servers.end()) return out;
   for (const Service* service : services_of(config, server->second)) {
-    if (!service->has(Protocol::quic)) continue;
+    if (!service->has(Protocol::quic) || service->sorry_server == node) continue;
     for (const QuicCid& cid : service->quic.cids)
       if (!cid.key_file.empty()) out.insert(cid.key_file);
   }
@@ -165,6 +165,8 @@ Desired resolve_server(const Config& config, const Server& server, const model::
       out.state.sysctls["net/ipv6/conf/" + server.interface + "/accept_redirects"] = "0";
     }
     add_tunnels(out.state, server, *service);
+    // A sorry server has connections of its own, and tells clients of no other way to it.
+    if (service->sorry_server == server.name) continue;
     if (service->has(Protocol::mptcp)) add_signals(out.state, config, *service, server);
     add_guard(out.state, *service, server);
     if (service->has(Protocol::quic)) add_steering(out, config, server, *service, facts);

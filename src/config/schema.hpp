@@ -54,7 +54,7 @@ struct LaterKey {
 std::span<const KeySpec> schema();
 /// Its part below "services".
 std::span<const KeySpec> service_keys();
-/// Those of services.*.check and services.*.quorum.
+/// Those for the daemon.
 std::span<const KeySpec> check_keys();
 /// Its part below "ipvs".
 std::span<const KeySpec> ipvs_keys();

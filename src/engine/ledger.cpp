@@ -79,7 +79,8 @@ ordered_json to_json(const Leaving& leaving) {
                                    {"port", number(id.key.port)},
                                    {"deadline", number(drain.deadline)},
                                    {"until", drain.until},
-                                   {"asked", drain.asked}});
+                                   {"asked", drain.asked},
+                                   {"unhealthy", drain.unhealthy}});
   out["addresses"] = to_json(leaving.addresses, [](const IpAddress& address) {
     return ordered_json{{"address", address.text()}};
   });
@@ -102,7 +103,8 @@ Leaving leaving_in(const ordered_json& json) {
   Leaving out;
   for (const auto& entry : json.at("destinations"))
     out.destinations[{service_in(entry.at("service")), {address_in(entry), port_in(entry)}}] = {
-        deadline_in(entry), entry.at("until").get<std::uint32_t>(), entry.at("asked").get<bool>()};
+        deadline_in(entry), entry.at("until").get<std::uint32_t>(), entry.at("asked").get<bool>(),
+        entry.value("unhealthy", false)};  // not in an older lbctl's
   for (const auto& entry : json.at("addresses"))
     out.addresses[address_in(entry)] = deadline_in(entry);
   if (json.contains("marked_vips"))  // not in an older lbctl's

@@ -36,6 +36,8 @@ std::string_view name(Reason reason) {
       return "draining";
     case Reason::drain_asked:
       return "drain_asked";
+    case Reason::unhealthy:
+      return "unhealthy";
     case Reason::deadline:
       return "deadline";
     case Reason::reverting:

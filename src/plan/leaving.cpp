@@ -19,9 +19,12 @@ UnixTime deadline_of(const std::map<Key, UnixTime>& recorded, const Key& key, Un
   return it == recorded.end() ? otherwise : it->second;
 }
 
-/// What stands for joins only, and IPVS brings home.
-const EndpointKey* find_join_guard(const NodeState& have, const ServiceKey& key) {
-  if (!have.nft.forward || key.fwmark != 0 || key.protocol != L4::tcp) return nullptr;
+/// What stands for joins only, and IPVS brings home; if the file no longer wants it. Where it does,
+/// a destination leaves because its server failed.
+const EndpointKey* find_join_guard(const NodeState& want, const NodeState& have,
+                                   const ServiceKey& key) {
+  if (want.ipvs.contains(key) || !have.nft.forward || key.fwmark != 0 || key.protocol != L4::tcp)
+    return nullptr;
   const auto& addresses = have.nft.forward->addresses;
   for (const EndpointKey& signal : {EndpointKey{key.address, {}}, {key.address, key.port}}) {
     const auto found = addresses.find(signal);
@@ -43,7 +46,8 @@ void leaving_destinations(const Request& request, Leaving& out) {
         out.destinations.emplace(id, asked->second);
       } else if (const auto known = request.recorded.destinations.find(id);
                  known != request.recorded.destinations.end() &&
-                 (number(destination.weight) == 0 || find_join_guard(request.have, key))) {
+                 (number(destination.weight) == 0 ||
+                  find_join_guard(request.want, request.have, key))) {
         // One that still has weight never began to drain: an apply was stopped before that.
         // Where joins come it keeps its weight.
         out.destinations.emplace(id, known->second);
@@ -117,14 +121,19 @@ void keep_signals(NodeState& state, const NodeState& have, const IpAddress& serv
 }
 
 void keep_destinations(NodeState& state, const NodeState& have, const Drains& drains) {
+  std::map<ServiceKey, EndpointKey> joins;
+  for (const auto& [id, drain] : drains)
+    if (const EndpointKey* guard = find_join_guard(state, have, id.service))
+      joins.emplace(id.service, *guard);
   for (const auto& [id, drain] : drains) {
     if (id.service.fwmark == 0) keep_addresses(state, have, id.service.address);
-    keep_signals(state, have, id.key.address);
+    // Subflows begin at servers that drain, not at those that failed.
+    if (!drain.unhealthy) keep_signals(state, have, id.key.address);
     VirtualService& service = service_in(state, have, id.service);
     Destination destination = have.ipvs.at(id.service).destinations.at(id.key);
     // Joins come for connections that live; nothing else gets there.
-    if (const EndpointKey* guard = find_join_guard(have, id.service))
-      forward_in(state, have).addresses.insert(*have.nft.forward->addresses.find(*guard));
+    if (const auto guard = joins.find(id.service); guard != joins.end())
+      forward_in(state, have).addresses.insert(*have.nft.forward->addresses.find(guard->second));
     else
       destination.weight = Weight{0};
     service.destinations.emplace(id.key, destination);
@@ -209,7 +218,7 @@ Leaving still_used(const Leaving& leaving, const Request& request) {
            connections(observed.ipvs_counters, entry.first) <= entry.second.until;
   };
   const auto for_joins = [&](const auto& entry) {
-    return find_join_guard(request.have, entry.first.service) != nullptr;
+    return find_join_guard(request.want, request.have, entry.first.service) != nullptr;
   };
   std::erase_if(out.destinations,
                 [&](const auto& entry) { return !for_joins(entry) && is_done(entry); });

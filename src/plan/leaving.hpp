@@ -22,4 +22,10 @@ model::NodeState keep(model::NodeState want, const model::NodeState& have, const
 void back_up_endpoints(model::MptcpState& state, const model::MptcpState& want,
                        const model::Leaving& stays);
 
+/// Why a destination goes.
+inline model::Reason reason_of(const model::Drain& drain, model::Reason otherwise) {
+  if (drain.asked) return model::Reason::drain_asked;
+  return drain.unhealthy ? model::Reason::unhealthy : otherwise;
+}
+
 }  // namespace lbctl::plan

@@ -48,18 +48,25 @@ struct Annotate {
     operation.connections = count({a.service, a.key});
     if (const auto it = leaving.destinations.find({a.service, a.key});
         it != leaving.destinations.end())
-      operation.why = it->second.asked ? Reason::drain_asked : request.removal;
+      operation.why = reason_of(it->second, request.removal);
   }
   void operator()(const RemoveDestination& a) const {
     operation.connections = count({a.service, a.key});
     const auto it = leaving.destinations.find({a.service, a.key});
     if (it == leaving.destinations.end()) return;
-    if (it->second.asked) operation.why = Reason::drain_asked;
+    operation.why = reason_of(it->second, operation.why);
     if (operation.connections > it->second.until) operation.why = Reason::deadline;
   }
   void operator()(const RemoveService& a) const {
     operation.connections = count(a.key);
     if (operation.connections != 0 && request.patience) operation.why = Reason::deadline;
+  }
+  void operator()(const RemoveSignal& a) const {
+    // Joins to a server that failed are not brought to it.
+    const auto failed = [&](const auto& entry) {
+      return entry.second.unhealthy && entry.first.key.address == a.from.server;
+    };
+    if (std::ranges::any_of(leaving.destinations, failed)) operation.why = Reason::unhealthy;
   }
   void operator()(const RemoveAddress& a) const { operation.connections = count(a.key.address); }
   void operator()(const RemoveEndpoint& a) const { operation.connections = count(a.key.address); }

@@ -276,6 +276,8 @@ std::string_view why_text(Reason why) {
       return "while servers drain";
     case Reason::drain_asked:
       return "drain asked for";
+    case Reason::unhealthy:
+      return "its health checks fail";
     case Reason::deadline:
       return "the time to drain is over";
     case Reason::reverting:

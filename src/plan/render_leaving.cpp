@@ -4,6 +4,7 @@
 
 #include "lbctl/plan/plan.hpp"
 #include "lbctl/plan/render.hpp"
+#include "leaving.hpp"
 
 namespace lbctl::plan {
 
@@ -23,8 +24,7 @@ std::vector<Entry> entries(const Leaving& leaving, const Observed& observed) {
   std::vector<Entry> out;
   for (const auto& [id, drain] : leaving.destinations)
     out.push_back({Subsystem::ipvs, id.text(), drain.deadline,
-                   connections(observed.ipvs_counters, id),
-                   drain.asked ? Reason::drain_asked : Reason::not_in_file});
+                   connections(observed.ipvs_counters, id), reason_of(drain, Reason::not_in_file)});
   for (const auto& [address, deadline] : leaving.addresses) {
     const auto used = observed.sockets.find(address);
     out.push_back({Subsystem::rtnl, address.text(), deadline,
@@ -62,8 +62,11 @@ std::vector<std::string> render(const Leaving& leaving, const Observed& observed
     if (entry.connections)
       text +=
           fmt::format("{} connection{}, ", *entry.connections, *entry.connections == 1 ? "" : "s");
-    text += fmt::format("at most {} more  ({})", duration(seconds_left(entry, now)),
-                        entry.why == Reason::drain_asked ? "drain asked for" : "not in the file");
+    if (number(entry.deadline) != INT64_MAX)
+      text += fmt::format("at most {} more  ", duration(seconds_left(entry, now)));
+    text += fmt::format("({})", entry.why == Reason::drain_asked ? "drain asked for"
+                                : entry.why == Reason::unhealthy ? "its health checks fail"
+                                                                 : "not in the file");
     out.push_back(std::move(text));
   }
   return out;
@@ -76,8 +79,10 @@ nlohmann::ordered_json to_json(const Leaving& leaving, const Observed& observed,
     json["subsystem"] = name(entry.subsystem);
     json["object"] = entry.object;
     if (entry.connections) json["connections"] = *entry.connections;
-    json["deadline"] = number(entry.deadline);
-    json["seconds_left"] = seconds_left(entry, now);
+    if (number(entry.deadline) != INT64_MAX) {
+      json["deadline"] = number(entry.deadline);
+      json["seconds_left"] = seconds_left(entry, now);
+    }
     json["reason"] = name(entry.why);
     out.push_back(std::move(json));
   }

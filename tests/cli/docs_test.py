@@ -167,7 +167,7 @@ class Docs(unittest.TestCase):
         self.assertIn(f'commands="{" ".join(COMMANDS)}"', text)
 
     def test_man_pages_are_well_formed(self):
-        for page in ["lbctl.8", "lbctl.toml.5", "lbctl-quic.7"]:
+        for page in ["lbctl.8", "lbctl-daemon.8", "lbctl.toml.5", "lbctl-quic.7"]:
             lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", f"{SOURCE}/man/{page}"],
                                   capture_output=True, text=True)
             self.assertEqual("", lint.stdout)

@@ -29,13 +29,21 @@ def web(servers, **settings):
     return service([443], ["mptcp", "quic"], servers, **settings)
 
 
+def toml(value):
+    """As JSON has it, but for tables."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
+    return json.dumps(value)
+
+
 class Cluster:
     """What the file says. Change it, write it, apply."""
 
-    def __init__(self, services, servers=("rs1", "rs2", "rs3"), drain=None):
+    def __init__(self, services, servers=("rs1", "rs2", "rs3"), drain=None, daemon=None):
         self.services = services
         self.servers = list(servers)
         self.drain = drain or {}
+        self.daemon = daemon or {}
 
     def copy(self):
         return copy.deepcopy(self)
@@ -43,6 +51,8 @@ class Cluster:
     def text(self):
         out = ['[cluster]\nname = "lab"\n', '[directors.dir1]\naddress = ["192.0.2.10", "2001:db8:100::10"]\n'
                'interface = "eth0"\n']
+        if self.daemon:
+            out.append("[daemon]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in self.daemon.items()))
         if self.drain:
             out.append("[drain]\n" + "".join(f'{key} = "{value}"\n' for key, value in self.drain.items()))
         for server in self.servers:
@@ -53,7 +63,7 @@ class Cluster:
         for name, one in self.services.items():
             weights = ", ".join(f"{server} = {weight}" for server, weight in sorted(one["servers"].items()))
             values = {key: value for key, value in one.items() if key not in ("servers", "cid") and value != []}
-            out.append(f"[services.{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items())
+            out.append(f"[services.{name}]\n" + "".join(f"{k} = {toml(v)}\n" for k, v in values.items())
                        + f"servers = {{ {weights} }}\n")
             if "quic" in one["protocols"]:
                 out.append(f"[services.{name}.quic]\ncid = {one.get('cid', LAYOUT)}\n")

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lbctl/model/address.hpp"
@@ -147,13 +148,32 @@ struct HealthCheck {
   CheckType type = CheckType::tcp;
   std::uint16_t port = 0;  ///< 0: the service's first
   std::uint32_t interval = 5;
-  std::uint32_t timeout = 2;  ///< at most the interval
-  std::uint32_t rise = 2;     ///< right answers in a row
-  std::uint32_t fall = 3;     ///< wrong or missing answers in a row
-  std::string path = "/";     ///< http and https
-  std::string host;           ///< http and https; empty: the server's address
+  std::uint32_t timeout = 2;       ///< at most the interval
+  std::uint32_t max_interval = 0;  ///< while the server is down; 0: the interval
+  std::uint32_t rise = 2;          ///< right answers in a row
+  std::uint32_t fall = 3;          ///< wrong or missing answers in a row
+  bool starts_up = true;           ///< before anything is known
+  std::uint32_t hold_down = 0;     ///< a server that flaps is held back so long at most; 0: never
+  std::string path = "/";          ///< http and https, like all that follows up to `tls`
+  std::string host;                ///< empty: the server's address
   std::uint16_t status = 200;
-  friend bool operator==(const HealthCheck&, const HealthCheck&) = default;
+  std::string body;  ///< must occur in the answer's
+  struct Tls {       ///< https
+    bool verify = true;
+    std::string ca_file;  ///< empty: the system's authorities
+    std::string name;     ///< in SNI and the certificate; empty: that of the host
+    bool only_13 = false;
+    friend auto operator<=>(const Tls&, const Tls&) = default;
+  } tls;
+  friend auto operator<=>(const HealthCheck&, const HealthCheck&) = default;
+};
+
+/// What follows from servers' health for one service. Times in seconds.
+struct HealthPolicy {
+  bool remove = true;  ///< a server that failed; else it has weight 0 as long as connections use it
+  std::uint32_t slow_start = 0;  ///< from coming back to the whole weight
+  std::uint32_t fail_open = 0;   ///< percent: with fewer servers healthy all are used
+  friend bool operator==(const HealthPolicy&, const HealthPolicy&) = default;
 };
 
 /// Weights of healthy servers: reached at `up`, lost below `up - hysteresis`.
@@ -182,12 +202,20 @@ struct Service {
   MptcpSettings mptcp;                       ///< means something with Protocol::mptcp
   GuardSettings guard;
   QuicSettings quic;                 ///< means something with Protocol::quic
-  std::optional<HealthCheck> check;  ///< for the daemon
-  std::optional<Quorum> quorum;      ///< for the daemon
+  std::optional<HealthCheck> check;  ///< for the daemon, as the rest
+  HealthPolicy health;
+  std::optional<Quorum> quorum;
+  std::string track;  ///< a service: who is not healthy there is not here; empty: none
+  /// Takes new connections while the quorum is lost; empty: none. Not in `servers`.
+  std::string sorry_server;
   Position at;
 
   bool has(Protocol protocol) const { return protocols.contains(protocol); }
   bool has_vip_of(model::Family family) const;
+  /// Whether packets for it may come to this server.
+  bool involves(const std::string& server) const {
+    return servers.contains(server) || sorry_server == server;
+  }
   /// Whether its servers get packets with the VIP as their destination, and so must hold it.
   bool vip_on_servers() const { return forward != model::Forward::masquerade; }
   /// Where a server of it gets what clients sent to `port`.
@@ -217,6 +245,15 @@ struct IpvsSettings {
   model::SysctlState sysctls;  ///< by path
 };
 
+/// How `lbctl daemon` runs.
+struct DaemonSettings {
+  /// Where metrics are served; nothing: nowhere.
+  std::optional<std::pair<model::IpAddress, model::Port>> metrics;
+  std::string group;             ///< who may use the control socket besides root; empty: nobody
+  std::uint32_t reconcile = 30;  ///< seconds: the kernel is compared that often, whatever happens
+  bool watch = false;            ///< a changed file is read without being asked to
+};
+
 struct Config {
   Cluster cluster;
   std::map<std::string, Director> directors;
@@ -225,6 +262,7 @@ struct Config {
   std::optional<model::MptcpLimits> mptcp_limits;  ///< nothing: the nodes keep what they have
   model::SysctlState mptcp_sysctls;                ///< by path
   IpvsSettings ipvs;
+  DaemonSettings daemon;
   model::Patience drain;  ///< with what the file no longer wants
 
   /// What the errors of a wrong --node list: "dir1, dir2, rs1", directors first.

@@ -13,6 +13,7 @@
 #include "lbctl/base/result.hpp"
 #include "lbctl/config/config.hpp"
 #include "lbctl/model/facts.hpp"
+#include "lbctl/model/health.hpp"
 #include "lbctl/model/leaving.hpp"
 #include "lbctl/model/node_state.hpp"
 
@@ -25,7 +26,7 @@ struct Desired {
   std::string node;
   Role role = Role::director;
   model::NodeState state;    ///< without the destinations that are to be drained
-  model::Drains drains;      ///< those, on a director
+  model::Drains drains;      ///< those, and those that failed; on a director
   model::Patience patience;  ///< the file's
   std::vector<std::string> warnings;
   /// Addresses whose Ethernet address must be known on `interface` for the state to be whole: to
@@ -47,9 +48,11 @@ std::optional<model::ServerId> steering_id(const model::CidScheme& scheme, const
 /// The files whose keys NodeFacts::cid_keys must have for the node's state to be whole.
 std::set<std::string> key_files(const Config& config, const std::string& node);
 
-/// What the node should hold. Fails with Errc::not_found if the file has no such node.
+/// What the node should hold: on a director without the servers that are drained or that failed,
+/// which stand in `drains`. Fails with Errc::not_found if the file has no such node.
 Result<Desired> resolve(const Config& config, const std::string& node,
                         const model::NodeFacts& facts,
-                        std::span<const model::DrainIntent> drains = {});
+                        std::span<const model::DrainIntent> drains = {},
+                        const model::Health& health = {});
 
 }  // namespace lbctl::config

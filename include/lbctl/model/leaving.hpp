@@ -32,9 +32,17 @@ struct DestinationId {
 struct Drain {
   UnixTime deadline{};
   std::uint32_t until = 0;
-  bool asked = false;  ///< by `lbctl drain`; otherwise the file no longer wants it
+  bool asked = false;      ///< by `lbctl drain`; otherwise the file no longer wants it
+  bool unhealthy = false;  ///< or neither: its checks fail
   friend bool operator==(const Drain&, const Drain&) = default;
 };
+/// Of a server that failed: at once, or never as long as it fails and has connections.
+inline Drain failed_at_once() {
+  return {.until = UINT32_MAX, .unhealthy = true};
+}
+inline Drain failed_with_time() {
+  return {.deadline = UnixTime{INT64_MAX}, .unhealthy = true};
+}
 using Drains = std::map<DestinationId, Drain>;
 
 /// `lbctl drain`: the operator's wish that a server takes no new connections. Kept apart from the

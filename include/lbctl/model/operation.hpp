@@ -208,6 +208,7 @@ enum class Reason : std::uint8_t {
   going_down,     ///< `lbctl down`
   draining,       ///< needed as long as destinations of the service have weight 0
   drain_asked,    ///< `lbctl drain`
+  unhealthy,      ///< its health checks fail
   deadline,       ///< it was drained, and the time for that is over
   reverting,      ///< back to what was before an apply that failed or was not confirmed
 };

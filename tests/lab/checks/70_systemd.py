@@ -111,6 +111,54 @@ def boot_unit(checks):
         run("ip", "link", "delete", "eth0")
 
 
+def daemon_unit(checks):
+    """lbctl.service, sandboxed as it is shipped: is ready, mends, reloads, is fed by its watchdog, and may be killed"""
+    if not in_a_machine(checks, "lbctl.service"):
+        return
+    with Systemd() as systemd:
+        as_real_server()
+        shutil.copy(f"{TOP}/systemd/lbctl.service", f"/proc/{systemd.pid}/root/run/systemd/system/")
+        systemd("systemctl", "daemon-reload")
+
+        def log():
+            return systemd("journalctl", "--no-pager", "-u", "lbctl").stdout
+
+        started = systemd("systemctl", "start", "lbctl", check=False)
+        checks.that("it starts and says that it is ready", started.returncode == 0 and
+                    systemd.show("lbctl", "ActiveState") == "active", log())
+        whole = state()
+        checks.that("the VIP, the signal address and the endpoints stand", " 192.0.2.100/32 " in whole[0] and
+                    " 192.0.2.111/32 " in whole[0] and "192.0.2.111" in whole[1], whole)
+        checks.that("the XDP program is attached", "xdp" in run("ip", "link", "show", "dev", "eth0").stdout)
+        checks.that("its status line names the node", systemd.show("lbctl", "StatusText").startswith("rs1:"),
+                    systemd.show("lbctl", "StatusText"))
+        checks.equal("systemd has a watchdog on it", systemd.show("lbctl", "WatchdogUSec"), "30s")
+        run("ip", "address", "delete", "192.0.2.100/32", "dev", "lo")
+        wait_for("it mends", lambda: sorted(state()[0].split()) == sorted(whole[0].split()))
+        fields = systemd("journalctl", "--no-pager", "LBCTL_EVENT=change", "LBCTL_REASON=an address changed").stdout
+        checks.that("the journal has what it did and why", "192.0.2.100/32" in fields, log())
+        checks.that("and commands by hand find nothing to do", "nothing to do" in systemd("lbctl", "apply").stdout)
+        systemd("systemctl", "reload", "lbctl")
+        wait_for("it reads the file again", lambda: log().count("the file is in force") == 2)
+        wait_for("and is active", lambda: systemd.show("lbctl", "ActiveState") == "active")
+        with open("/etc/lbctl/lbctl.toml", "a", encoding="utf-8") as file:
+            file.write("wrong = 1\n")
+        systemd("systemctl", "reload", "lbctl")
+        wait_for("it refuses a wrong one", lambda: "what ran before stays in force" in log())
+        checks.equal("it runs on", (systemd.show("lbctl", "ActiveState"), state()[1]), ("active", whole[1]))
+        shutil.copy(f"{TOP}/etc/lbctl.toml", "/etc/lbctl/lbctl.toml")
+        systemd("systemctl", "kill", "--signal=KILL", "lbctl")
+        wait_for("systemd starts it again", lambda: systemd.show("lbctl", "NRestarts") == "1"
+                 and systemd.show("lbctl", "ActiveState") == "active")
+        systemd("systemctl", "stop", "lbctl")
+        checks.equal("stopped, it leaves all in place", sorted(state()[0].split()), sorted(whole[0].split()))
+        for unit in ("lbctl", "lbctl-apply"):
+            done = systemd("systemd-analyze", "security", "--offline=true", f"{TOP}/systemd/{unit}.service", check=False)
+            checks.note("".join(line for line in done.stdout.splitlines() if "Overall" in line))
+        systemd("lbctl", "down")
+        run("ip", "link", "delete", "eth0")
+
+
 def session_dies(checks):
     """apply --confirm in a login session that is killed whole: the node goes back all the same"""
     if not in_a_machine(checks, "apply --confirm under systemd"):
@@ -141,4 +189,4 @@ def session_dies(checks):
         run("ip", "link", "delete", "eth0")
 
 
-SCENARIOS = [boot_unit, session_dies]
+SCENARIOS = [boot_unit, daemon_unit, session_dies]

@@ -16,7 +16,7 @@ TEST_CASE("documents: the example is right and gives no warning") {
 TEST_CASE("documents: what the example has commented out is right, too") {
   std::string text = test::slurp(LBCTL_SOURCE_DIR "/etc/lbctl.toml");
   // "# key = value" and "# [table]" at the start of a line, not prose.
-  text = std::regex_replace(text, std::regex(R"((^|\n)# (\[[a-z]+\]|[a-z_]+ *= ))"), "$1$2");
+  text = std::regex_replace(text, std::regex(R"((^|\n)# (\[[a-z.]+\]|[a-z_]+ *= ))"), "$1$2");
   CHECK(text.contains("\nclient_interfaces = "));
   CHECK(text.contains("\nsubflows "));
   const Loaded loaded = read_text(text, "etc/lbctl.toml");

@@ -167,6 +167,8 @@ TEST_CASE("schema: what leaving a key out means is what writing it means") {
     CAPTURE(spec.pattern);
     std::string text = file_with(spec, std::string(spec.fallback));
     if (spec.pattern == "services.*.check.path") text += "type = \"http\"\n";
+    if (spec.pattern.ends_with(".verify") || spec.pattern.ends_with(".min_tls"))
+      text += "type = \"https\"\n";
     const Loaded with = read_text(text, "t");
     REQUIRE_MESSAGE(with.ok(), test::said(with));
     const auto line = text.find(

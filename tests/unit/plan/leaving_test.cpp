@@ -189,6 +189,40 @@ TEST_CASE("leaving: a drain that was asked for has its own deadline and target")
   CHECK(c.make().stays.destinations.empty());
 }
 
+TEST_CASE("leaving: a server that failed goes at once, with the way of its joins") {
+  Case c{.want = two_servers(), .have = two_servers()};
+  c.want.ipvs.at(web).destinations.erase(b);
+  c.want.nft.forward->addresses.clear();
+  c.asked[{web, b}] = failed_at_once();
+  c.connections(web, b, 7);
+  const auto plan = c.make();
+  CHECK(
+      plan::render(plan.operations) ==
+      "~ ipvs tcp 192.0.2.10:80 -> 10.0.0.6:80  weight 1 -> 0  (its health checks fail; "
+      "7 connections to drain)\n"
+      "- nft signal 192.0.2.112  (its health checks fail)\n"
+      "- ipvs tcp 192.0.2.10:80 -> 10.0.0.6:80  (its health checks fail; 7 connections cut off)\n");
+  CHECK(plan.stays.empty());
+}
+
+TEST_CASE("leaving: or it stays with weight 0 as long as connections use it, without new joins") {
+  Case c{.want = two_servers(), .have = two_servers()};
+  c.want.ipvs.at(web).destinations.erase(b);
+  c.want.nft.forward->addresses.clear();
+  c.asked[{web, b}] = failed_with_time();
+  c.connections(web, b, 7);
+  const auto plan = c.make();
+  CHECK(plan::render(plan.operations) ==
+        "~ ipvs tcp 192.0.2.10:80 -> 10.0.0.6:80  weight 1 -> 0  (its health checks fail; "
+        "7 connections to drain)\n"
+        "- nft signal 192.0.2.112  (its health checks fail)\n");
+  CHECK(plan::render(plan.stays, c.observed, UnixTime{1000}) ==
+        std::vector<std::string>{
+            "ipvs tcp 192.0.2.10:80 -> 10.0.0.6:80  7 connections, (its health checks fail)"});
+  c.connections(web, b, 0);
+  CHECK(c.make().stays.empty());
+}
+
 TEST_CASE("leaving: without patience everything goes at once") {
   Case c{without_b(two_servers()), two_servers()};
   c.connections(web, b, 7);

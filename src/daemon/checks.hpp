@@ -1,0 +1,22 @@
+// From the file to the questions that are asked. Pure.
+#pragma once
+
+#include <map>
+
+#include "lbctl/config/config.hpp"
+#include "lbctl/health/board.hpp"
+#include "probe.hpp"
+
+namespace lbctl::daemon {
+
+struct Questions {
+  health::Plan plan;
+  std::map<health::CheckId, ProbeSpec> probes;
+};
+
+Questions questions_of(const config::Config& config);
+
+/// Servers that an earlier daemon had taken out.
+std::set<health::Place> failed_in(const model::Health& health);
+
+}  // namespace lbctl::daemon

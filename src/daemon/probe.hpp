@@ -1,0 +1,45 @@
+// One question to one server, and its answer.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "lbctl/config/config.hpp"
+#include "lbctl/model/address.hpp"
+
+namespace lbctl::daemon {
+
+/// Equal ones are asked once, however many services need them.
+struct ProbeSpec {
+  model::IpAddress address;
+  model::Port port{};
+  config::HealthCheck check;
+  std::string id() const;  ///< unique; begins as people know it: "http 192.0.2.11:80"
+  std::string title() const;
+};
+
+enum class Answer : std::uint8_t {
+  right,
+  wrong,
+  unknown,  ///< this node could not ask; says nothing about the server
+};
+
+struct Verdict {
+  Answer answer = Answer::unknown;
+  std::string why;  ///< empty if right: "connection refused", "status 500"
+  std::chrono::microseconds took{};
+};
+
+/// Asks again and again until it is destroyed.
+class Probe {
+ public:
+  virtual ~Probe() = default;
+};
+
+/// Told of every answer; when to ask next is what it returns.
+using Judged = std::function<std::chrono::milliseconds(const Verdict&)>;
+
+}  // namespace lbctl::daemon

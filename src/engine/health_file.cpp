@@ -1,0 +1,91 @@
+#include "lbctl/engine/health_file.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+
+#include <nlohmann/json.hpp>
+
+namespace lbctl::engine {
+
+using nlohmann::ordered_json;
+
+namespace {
+
+constexpr int schema_version = 1;
+constexpr const char* file_name = "health.json";
+constexpr const char* lock_name = "daemon";
+
+Result<model::Health> read_in(const Store& store) {
+  const auto text = store.read(file_name);
+  if (!text) return fail(text.error());
+  return *text ? parse_health(**text) : Result<model::Health>(model::Health{});
+}
+
+}  // namespace
+
+std::string to_text(const model::Health& health) {
+  ordered_json json{{"schema_version", schema_version}, {"services", ordered_json::object()}};
+  for (const auto& [name, service] : health) {
+    ordered_json& out = json["services"][name];
+    out["sorry"] = service.sorry;
+    out["servers"] = ordered_json::object();
+    for (const auto& [server, one] : service.servers)
+      out["servers"][server] = {{"up", one.up}, {"most", number(one.most)}};
+  }
+  return json.dump(1) + "\n";
+}
+
+Result<model::Health> parse_health(std::string_view text) {
+  try {
+    const auto json = ordered_json::parse(text);
+    if (const int version = json.at("schema_version").get<int>(); version != schema_version)
+      return fail(Errc::invalid,
+                  fmt::format("the servers' health has schema_version {}, known is {}", version,
+                              schema_version));
+    model::Health out;
+    for (const auto& [name, service] : json.at("services").items()) {
+      model::ServiceHealth& one = out[name];
+      one.sorry = service.at("sorry").get<bool>();
+      for (const auto& [server, health] : service.at("servers").items())
+        one.servers[server] = {health.at("up").get<bool>(),
+                               model::Weight{health.at("most").get<std::uint16_t>()}};
+    }
+    return out;
+  } catch (const std::exception& e) {
+    return fail(Errc::invalid, fmt::format("the servers' health cannot be read: {}", e.what()));
+  }
+}
+
+Result<HealthPost> HealthPost::open(StateDir& state) {
+  Store& store = state.store();
+  Fd fd(::openat(store.fd(), lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd) return fail_errno("open " + store.path() + "/" + lock_name);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return fail_errno("lock " + store.path() + "/" + lock_name);
+    return fail(Errc::busy, "another lbctl daemon runs in this network namespace");
+  }
+  auto left = read_in(store);
+  if (!left) return fail(std::move(left.error()));
+  return HealthPost(store, std::move(fd), std::move(*left));
+}
+
+Result<> HealthPost::write(const model::Health& health) {
+  return store_->write(file_name, to_text(health));
+}
+
+Result<model::Health> read_health(const std::string& state_root) {
+  const auto store = peek_state(state_root);
+  if (!store) return fail(store.error());
+  if (!*store) return model::Health{};
+  const Fd fd(::openat((*store)->fd(), lock_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd)
+    return errno == ENOENT ? Result<model::Health>(model::Health{})
+                           : fail_errno("open " + (*store)->path() + "/" + lock_name);
+  // Shared: two that only look must not take each other for the daemon.
+  if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return model::Health{};
+  if (errno != EWOULDBLOCK) return fail_errno("lock " + (*store)->path() + "/" + lock_name);
+  return read_in(**store);
+}
+
+}  // namespace lbctl::engine

@@ -1,0 +1,87 @@
+#include "checks.hpp"
+
+#include "fake_node.hpp"
+
+using namespace lbctl;
+using namespace lbctl::daemon;
+
+namespace {
+
+Questions questions(const std::string& services) {
+  const auto loaded = config::read_text(test::nodes + services, "test.toml");
+  std::string said;
+  for (const auto& diagnostic : loaded.diagnostics)
+    said += config::render(diagnostic);
+  REQUIRE_MESSAGE(loaded.ok(), said);
+  return questions_of(*loaded.config);
+}
+
+std::string titles(const Questions& questions) {
+  std::string out;
+  for (const auto& [id, probe] : questions.probes)
+    out += probe.title() + "\n";
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("checks: one for each server and family that the service needs") {
+  CHECK(titles(questions(R"(
+check = { type = "http", port = 8080 }
+[services.six]
+vip = ["192.0.2.101", "2001:db8::101"]
+ports = [443]
+protocols = ["tcp"]
+servers = ["rs1"]
+check = {}
+)")) == "http 192.0.2.11:8080\nhttp 192.0.2.12:8080\ntcp 192.0.2.11:443\ntcp [2001:db8::11]:443\n");
+}
+
+TEST_CASE("checks: services that ask the same share one; other settings are another") {
+  const char* two = R"(
+check = {}
+[services.two]
+vip = ["192.0.2.101"]
+ports = [80]
+protocols = ["tcp"]
+)";
+  const auto same = questions(std::string(two) + "check = {}\n");
+  CHECK(same.probes.size() == 2);
+  CHECK(same.plan.services.at("two").servers.at("rs1").checks ==
+        same.plan.services.at("web").servers.at("rs1").checks);
+  for (const char* other : {"check = { rise = 5 }", "check = { type = \"http\" }",
+                            "check = { interval = \"9s\" }", "check = { hold_down = \"9s\" }"})
+    CHECK(questions(std::string(two) + other + "\n").probes.size() == 4);
+}
+
+TEST_CASE("checks: the address family of a port that masquerade changes") {
+  CHECK(titles(questions("forward = \"masquerade\"\nserver_port = 8080\ncheck = {}\n")) ==
+        "tcp 192.0.2.11:8080\ntcp 192.0.2.12:8080\n");
+}
+
+TEST_CASE("checks: what the file says of quorum and the rest arrives at the board") {
+  const auto got = questions(R"(
+check = { rise = 7, fall = 8, hold_down = "1m", slow_start = "30s", fail_open = 40, start = "down" }
+quorum = { up = 20, hysteresis = 5 }
+[services.ftp]
+vip = ["192.0.2.101"]
+ports = [21]
+protocols = ["tcp"]
+track = "web"
+)");
+  const auto& web = got.plan.services.at("web");
+  CHECK(web.quorum == 20);
+  CHECK(web.hysteresis == 5);
+  CHECK(web.slow_start == std::chrono::seconds(30));
+  CHECK(web.fail_open == 40);
+  CHECK(number(web.servers.at("rs2").weight) == 20);
+  CHECK(got.plan.services.at("ftp").track == "web");
+  CHECK(got.plan.services.at("ftp").servers.at("rs1").checks.empty());
+  const health::JudgeSettings want{
+      .rise = 7, .fall = 8, .hold_down = std::chrono::minutes(1), .up_at_start = false};
+  CHECK(got.plan.checks.begin()->second == want);
+}
+
+TEST_CASE("checks: types of later versions ask nothing") {
+  CHECK(questions("check = { type = \"ping\" }\n").plan.services.empty());
+}

@@ -1,0 +1,101 @@
+#include "control.hpp"
+
+#include <set>
+#include <sstream>
+
+#include "fake_node.hpp"
+#include "metrics.hpp"
+
+using namespace lbctl;
+using namespace lbctl::daemon;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Asked {
+  Asked() : post(*engine::HealthPost::open(node.state)), keeper(node, post, teller) {
+    REQUIRE(keeper.load({}));
+    REQUIRE(keeper.round("start", {}));
+  }
+  Json operator()(std::string_view line) { return reply_to(line, keeper).answer; }
+  test::FakeNode node;
+  engine::HealthPost post;
+  Teller teller;
+  Keeper keeper;
+};
+
+}  // namespace
+
+TEST_CASE("control: status and checks") {
+  Asked ask;
+  const Json status = ask(R"({"command":"status"})");
+  CHECK(status["schema_version"] == 1);
+  CHECK(status["node"] == "dir1");
+  CHECK(status["services"]["web"]["quorum"] == true);
+  CHECK(status["services"]["web"]["servers"]["rs1"] == "up");
+  CHECK(status["rounds"]["good"] == 1);
+  const Json checks = ask(R"({"command":"checks"})");
+  CHECK(checks["checks"].size() == 2);
+  CHECK(checks["checks"][0]["check"] == "tcp 192.0.2.11:80");
+}
+
+TEST_CASE("control: drain and undrain have the node made to match") {
+  Asked ask;
+  const Reply reply = reply_to(R"({"command":"drain","server":"rs1","seconds":60})", ask.keeper);
+  CHECK(reply.answer["result"] == "done");
+  CHECK(reply.round);
+  CHECK(!reply.reload);
+  CHECK(ask.node.drains.front().seconds == 60);
+  CHECK(ask.keeper.round("asked", {}));
+  CHECK(ask.node.weights() == "192.0.2.12:80=20 ");
+  CHECK(ask(R"({"command":"undrain","server":"rs1"})")["result"] == "done");
+  CHECK(ask(R"({"command":"undrain","server":"rs1"})")["result"] == "error");
+  CHECK(ask.keeper.round("asked", {}));
+  CHECK(ask.node.weights() == "192.0.2.11:80=10 192.0.2.12:80=20 ");
+}
+
+TEST_CASE("control: what makes no sense is answered, and does nothing") {
+  Asked ask;
+  for (const char* line :
+       {"", "x", "[]", "null", "{}", "{\"command\":3}", "{\"command\":\"halt\"}",
+        R"({"command":"drain"})", R"({"command":"drain","server":"rs9"})",
+        R"({"command":"drain","server":["rs1"]})",
+        R"({"command":"drain","server":"rs1","service":"dns"})", "{\"command\":\"status\"",
+        "\xff\xfe", R"({"command":"drain","server":"\u0000"})"}) {
+    CAPTURE(line);
+    const Reply reply = reply_to(line, ask.keeper);
+    CHECK(reply.answer["result"] == "error");
+    CHECK(!reply.answer["error"]["message"].get<std::string>().empty());
+    CHECK(!reply.reload);
+    CHECK(!reply.round);
+    CHECK(!reply.events);
+  }
+  CHECK(ask.node.drains.empty());
+}
+
+TEST_CASE("metrics: every sample once, labels escaped, trouble in /healthz") {
+  Asked ask;
+  for (const auto& [id, probe] : ask.keeper.probes())
+    ask.keeper.take(id, {Answer::right, "", 3ms}, {});
+  const std::string page = metrics_of(ask.keeper, "1 \"x\"");
+  std::istringstream lines(page);
+  std::set<std::string> seen;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('#')) continue;
+    CAPTURE(line);
+    CHECK(seen.insert(line.substr(0, line.rfind(' '))).second);
+  }
+  for (const char* line :
+       {"lbctl_build_info{version=\"1 \\\"x\\\"\"} 1\n",
+        "lbctl_server_up{service=\"web\",server=\"rs2\",standing=\"up\"} 1\n",
+        "lbctl_check_duration_seconds_bucket{type=\"tcp\",address=\"192.0.2.11\",port=\"80\","
+        "le=\"0.0025\"} 0\n",
+        "lbctl_check_duration_seconds_bucket{type=\"tcp\",address=\"192.0.2.11\",port=\"80\","
+        "le=\"0.005\"} 1\n",
+        "lbctl_rounds_total{result=\"good\"} 1\n", "lbctl_service_quorum{service=\"web\"} 1\n"})
+    CHECK_MESSAGE(page.find(line) != std::string::npos, line, page);
+  CHECK(trouble_of(ask.keeper).empty());
+  ask.node.file = "wrong";
+  ask.keeper.load({});
+  CHECK(trouble_of(ask.keeper) == "the file is wrong");
+}
