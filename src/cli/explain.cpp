@@ -189,7 +189,7 @@ Result<explain::Explanation> explain_here(const model::Flow& flow, const Wanted&
 std::string text(const explain::Explanation& of, const std::string& server) {
   switch (of.verdict) {
     case explain::Verdict::to_server:
-      return "goes to " + (server.empty() ? "the server named below" : server);
+      return "goes to " + server;
     case explain::Verdict::depends:
       return "depends";
     case explain::Verdict::local:
@@ -204,7 +204,7 @@ std::string text(const explain::Explanation& of, const std::string& server) {
 
 void add(const model::Flow& flow, const explain::Explanation& of, const config::Config& config,
          const Options& options, Json& flows) {
-  const std::string server = of.server ? server_at(config, *of.server) : "";
+  const std::string server = of.server ? server_at(config, *of.server) : of.server_name;
   if (!options.json) {
     fmt::print("{}: {}\n", flow.text(), text(of, server));
     for (const explain::Step& step : of.steps)
@@ -213,7 +213,7 @@ void add(const model::Flow& flow, const explain::Explanation& of, const config::
   }
   Json one{{"flow", flow.text()}, {"verdict", name(of.verdict)}};
   if (of.server) one["address"] = of.server->text();
-  if (of.server) one["server"] = server.substr(0, server.find(" ("));
+  if (!server.empty()) one["server"] = server.substr(0, server.find(" ("));
   one["steps"] = Json::array();
   for (const explain::Step& step : of.steps)
     one["steps"].push_back({{"part", step.part}, {"says", step.says}});

@@ -131,6 +131,10 @@ class Director {
       out_.verdict = Verdict::refused;
       return;
     }
+    if (all.size() == 1) {
+      say("scheduler", "there is one destination only: " + view_.server_name(all[0].key.address));
+      return go(all[0].key.address);
+    }
     if (service.flags.persistent) {
       say("scheduler", "the service is persistent: it depends on where the client was before");
       return depend(all);

@@ -82,6 +82,7 @@ class Server {
     }
     say("steering", fmt::format("{}: sent on to {}", who, target->second.mac.text()));
     out_.verdict = Verdict::to_server;
+    out_.server_name = view_.server_name(*fits->id);
     return true;
   }
 

@@ -1,2 +1,2 @@
 lbctl_test(kernel_rtnl kernel SOURCES rtnl_capture.cpp
-  rtnl_test.cpp LINK lbctl_kernel_rtnl)
+  listeners_test.cpp rtnl_test.cpp LINK lbctl_kernel_rtnl)

@@ -162,7 +162,7 @@ def check_without(checks, site):
 def main(build_folder, lbctl, shim):
     need_root_and("ip", "openssl", "gtlsclient", "gtlsserver", "ethtool")
     checks = Checks()
-    with Lab(os.path.join(build_folder, "preload_test")) as lab:
+    with Lab(os.path.abspath(os.path.join(build_folder, "preload_test"))) as lab:
         site = Site(lab, lbctl, shim)
         try:
             for name in LAYOUTS:

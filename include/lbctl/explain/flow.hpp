@@ -32,7 +32,8 @@ std::string_view name(Verdict verdict);
 struct Explanation {
   std::vector<Step> steps;
   Verdict verdict = Verdict::not_here;
-  std::optional<model::IpAddress> server;  ///< with to_server
+  std::optional<model::IpAddress> server;  ///< with to_server, on a director
+  std::string server_name;                 ///< likewise on a real server, which steers by id
 };
 
 /// What the explanation of a director looks at.

@@ -23,6 +23,7 @@ Result<Message> encode_list(std::uint8_t family, model::L4 protocol) {
   inet_diag_req_v2 request{};
   request.sdiag_family = family;
   request.sdiag_protocol = tcp ? IPPROTO_TCP : IPPROTO_UDP;
+  request.idiag_ext = 1u << (INET_DIAG_INFO - 1);  // with it comes the upper layer protocol
   // An unconnected UDP socket counts as closed.
   request.idiag_states = 1u << (tcp ? TCP_LISTEN : TCP_CLOSE);
   Message message(nlmsg_alloc_simple(SOCK_DIAG_BY_FAMILY, 0));

@@ -96,6 +96,15 @@ TEST_CASE("director: a scheduler with a memory is not guessed") {
         "destination: <192.0.2.12>, weight 10\n");
 }
 
+TEST_CASE("director: a service with one destination leaves no choice") {
+  Node node("wlc");
+  for (auto& [key, service] : node.state.ipvs)
+    service.destinations.erase({address("192.0.2.12"), Port{443}});
+  const auto of = node.explain("198.51.100.7:51000 -> 192.0.2.100:443/udp");
+  CHECK(of.server == address("192.0.2.11"));
+  CHECK(of.steps.back().says == "there is one destination only: <192.0.2.11>");
+}
+
 TEST_CASE("director: what nobody serves") {
   Node node("rr");
   CHECK(node.explain("198.51.100.7:51000 -> 192.0.2.100:80/tcp").verdict == Verdict::not_here);
@@ -151,6 +160,7 @@ TEST_CASE("server: steering goes by the connection ID") {
   CHECK(on_server(state, any, udp, "080001000000000000").verdict == Verdict::local);
   const auto away = on_server(state, any, udp, "080002000000000000");
   CHECK(away.verdict == Verdict::to_server);
+  CHECK(away.server_name == "rs2");
   CHECK(away.steps.back().says == "layout 1: server id 2, rs2: sent on to 02:00:00:00:00:02");
   CHECK(on_server(state, any, udp, "080003000000000000").verdict == Verdict::local);
   CHECK(on_server(state, any, udp, "080009000000000000").verdict == Verdict::local);

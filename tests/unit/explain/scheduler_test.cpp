@@ -2,7 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <fstream>
 #include <map>
+#include <sstream>
 
 using namespace lbctl;
 using explain::Candidate;
@@ -48,7 +50,58 @@ std::map<std::string, int> shares(const model::VirtualService& of,
   return out;
 }
 
+/// A line of tests/data/ipvs-choices.txt.
+struct Recorded {
+  model::VirtualService service;
+  std::vector<Candidate> candidates;
+  Flow flow;
+  std::string server;  ///< "refused", or the last part of its address
+};
+
+Recorded parse(const std::string& line) {
+  std::istringstream words(line);
+  std::string scheduler, flags, weights, port, client;
+  Recorded out;
+  words >> scheduler >> flags >> weights >> port >> client >> out.server;
+  const bool v6 = client.starts_with('[');
+  out.service = service(scheduler, flags.contains("fallback"), flags.contains("port"));
+  const auto parsed =
+      Flow::parse(client + " -> " + (v6 ? "[2001:db8:100::100]:" : "192.0.2.100:") + port + "/udp");
+  REQUIRE_MESSAGE(parsed.has_value(), line);
+  out.flow = *parsed;
+  std::istringstream each(weights);
+  for (int number = 11; number <= 13; ++number) {
+    std::string weight;
+    std::getline(each, weight, ',');
+    const auto now = static_cast<std::uint16_t>(std::stoi(weight));
+    const auto address = (v6 ? "2001:db8:100::" : "192.0.2.") + std::to_string(number);
+    constexpr std::uint16_t before = 5;
+    // The kernel puts a new destination in front of the others.
+    out.candidates.insert(out.candidates.begin(),
+                          Candidate{{*IpAddress::parse(address), out.flow.port},
+                                    Weight{now},
+                                    Weight{now != 0 ? now : before}});
+  }
+  return out;
+}
+
 }  // namespace
+
+TEST_CASE("scheduler: the choices that a kernel was seen to make") {
+  std::ifstream file(LBCTL_SOURCE_DIR "/tests/data/ipvs-choices.txt");
+  int seen = 0, refused = 0;
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with('#')) continue;
+    const Recorded one = parse(line);
+    const auto chosen = choose(one.service, one.candidates, one.flow).destination;
+    const std::string text = chosen ? chosen->address.text() : "refused";
+    CHECK_MESSAGE(text.ends_with(one.server), line);
+    ++seen;
+    refused += !chosen;
+  }
+  CHECK(seen == 128);
+  CHECK(refused > 0);
+}
 
 TEST_CASE("scheduler: only hashing ones are computed") {
   for (const auto& info : model::schedulers())
