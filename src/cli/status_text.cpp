@@ -55,26 +55,16 @@ void marks(std::string& out, const NftState& nft) {
     section.line(fmt::format("{} -> {}", key.text(), mark));
 }
 
-/// Each figure with its name in JSON.
-std::vector<std::pair<const char*, std::uint64_t>> figures(const kernel::XdpCounters& c) {
-  return {{"steered", c.steered},         {"local", c.local},
-          {"from_peer", c.from_peer},     {"other_station", c.other_station},
-          {"too_short", c.too_short},     {"unroutable", c.unroutable},
-          {"long_header", c.long_header}, {"unknown_id", c.unknown_id},
-          {"unresolved", c.unresolved},   {"ttl_expired", c.ttl_expired},
-          {"too_big", c.too_big},         {"unwrapped", c.unwrapped}};
-}
-
 std::string packets_text(const kernel::XdpCounters& counters) {
   std::string out;
-  for (const auto& [figure, n] : figures(counters))
+  for (const auto& [figure, n] : counters.named())
     out += fmt::format("{}{} {}", out.empty() ? "" : " ", figure, n);
   return out;
 }
 
 Json packets_json(const kernel::XdpCounters& counters) {
   Json out;
-  for (const auto& [figure, n] : figures(counters))
+  for (const auto& [figure, n] : counters.named())
     out[figure] = n;
   return out;
 }
