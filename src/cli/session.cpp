@@ -69,6 +69,9 @@ Result<config::Desired> resolve_here(const config::Config& config, Here here,
     if (!key) return fail(std::move(key.error()));
     here.facts.cid_keys.emplace(path, *key);
   }
+  auto next_hops = kernel::find_next_hops(config::tunnel_ends(config, here.node));
+  if (!next_hops) return fail(std::move(next_hops.error()));
+  here.facts.next_hops = std::move(*next_hops);
   auto wanted = config::resolve(config, here.node, here.facts, drains, health);
   if (!wanted) return fail(std::move(wanted.error()));
 

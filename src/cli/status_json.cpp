@@ -185,7 +185,7 @@ Json server_id_json(const ServerId& id) {
 
 Json packets_json(const kernel::XdpCounters& counters) {
   Json out;
-  for (const auto& [figure, n] : figures(counters))
+  for (const auto& [figure, n] : counters.named())
     out[figure] = n;
   return out;
 }

@@ -72,7 +72,7 @@ void marks(std::string& out, const NftState& nft) {
 
 std::string packets_text(const kernel::XdpCounters& counters) {
   std::string out;
-  for (const auto& [figure, n] : figures(counters))
+  for (const auto& [figure, n] : counters.named())
     out += fmt::format("{}{} {}", out.empty() ? "" : " ", figure, n);
   return out;
 }

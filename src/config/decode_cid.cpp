@@ -10,6 +10,10 @@ std::string_view name(Initial initial) {
   return initial == Initial::local ? "local" : "steer";
 }
 
+std::string_view name(Steer steer) {
+  return steer == Steer::tunnel ? "tunnel" : "l2";
+}
+
 std::string_view name(Unknown unknown) {
   return unknown == Unknown::drop ? "drop" : "pass";
 }

@@ -93,6 +93,9 @@ DraftServer decode_server(const Member& entry, Report& report) {
     out.xdp_mode = one_of(found->value, "xdp_mode", {automatic, native, generic}, report)
                        .value_or(out.xdp_mode);
   }
+  if (const Member* found = member(table, "steer", Kind::text))
+    out.steer =
+        one_of(found->value, "steer", {Steer::l2, Steer::tunnel}, report).value_or(out.steer);
   if (const Member* found = table.find("id")) {
     if (const auto id = decode_server_id(found->value, report)) out.id = {*id, found->value.at};
   }

@@ -54,6 +54,7 @@ Server to_server(const DraftServer& draft, const Source& source) {
   if (draft.id) out.id = draft.id->value;
   out.signal = values(draft.signal);
   out.xdp_mode = draft.xdp_mode;
+  out.steer = draft.steer;
   out.at = source.position(draft.at);
   return out;
 }

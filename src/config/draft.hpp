@@ -44,6 +44,7 @@ struct DraftServer {
   std::optional<Spanned<model::ServerId>> id;
   DraftList<model::IpAddress> signal;
   model::XdpMode xdp_mode = model::XdpMode::automatic;
+  Steer steer = Steer::l2;
 
   bool has_address_of(model::Family family) const;
   bool has_signal_of(model::Family family) const;

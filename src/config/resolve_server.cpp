@@ -75,16 +75,67 @@ model::MacAddress mac_of(const Server& server, const model::NodeFacts& facts) {
   return {};
 }
 
+/// The same for both directions, so that each takes the other's packets out of its tunnels.
+bool is_far(const Server& a, const Server& b) {
+  return a.steer == Steer::tunnel || b.steer == Steer::tunnel;
+}
+
+/// The ends of the tunnel: of the first family that both servers have.
+std::optional<model::SteerTunnel> tunnel_between(const Server& self, const Server& target,
+                                                 const model::NodeFacts& facts) {
+  constexpr std::uint32_t ethernet_mtu = 1500;
+  const auto link = facts.links.find(self.interface);
+  const bool known = link != facts.links.end() && link->second.mtu != 0;
+  for (const auto family : {model::Family::v4, model::Family::v6}) {
+    const auto source = self.address_of(family), destination = target.address_of(family);
+    if (source && destination)
+      return model::SteerTunnel{*source, *destination, known ? link->second.mtu : ethernet_mtu};
+  }
+  return std::nullopt;
+}
+
+model::SteerTarget far_target(Desired& out, const Server& self, const Server& target,
+                              const model::NodeFacts& facts) {
+  model::SteerTarget to{.local = false, .mac = {}, .tunnel = tunnel_between(self, target, facts)};
+  const auto unsteered = [&](const std::string& why) {
+    out.warnings.push_back(fmt::format(
+        "{}: QUIC packets that belong to server {} are not steered until it is", why, target.name));
+  };
+  if (!to.tunnel) {
+    unsteered(fmt::format("a tunnel from {} needs addresses of one family", self.name));
+    return to;
+  }
+  const auto hop = facts.next_hops.find(to.tunnel->destination);
+  if (hop == facts.next_hops.end() || hop->second.device != self.interface) {
+    unsteered(
+        fmt::format("{} is not reached by {}", to.tunnel->destination.text(), self.interface));
+    return to;
+  }
+  out.neighbours_wanted.push_back(hop->second.address);
+  const auto mac = facts.neighbours.find(hop->second.address);
+  if (mac != facts.neighbours.end())
+    to.mac = mac->second;
+  else
+    unsteered(fmt::format("the Ethernet address of {}, the next hop to {}, is not known on {}",
+                          hop->second.address.text(), to.tunnel->destination.text(),
+                          self.interface));
+  return to;
+}
+
 void add_target(Desired& out, const model::ServerId& id, const Server& self, const Server& target,
                 const model::NodeFacts& facts) {
   model::XdpState& xdp = out.state.xdp;
   if (xdp.servers.contains(id)) return;
   if (target.name == self.name) {
-    xdp.servers[id] = {true, {}};
+    xdp.servers[id] = {true, {}, {}};
+    return;
+  }
+  if (is_far(self, target)) {
+    xdp.servers[id] = far_target(out, self, target, facts);
     return;
   }
   const model::MacAddress mac = mac_of(target, facts);
-  xdp.servers[id] = {false, mac};
+  xdp.servers[id] = {false, mac, {}};
   out.neighbours_wanted.insert(out.neighbours_wanted.end(), target.addresses.begin(),
                                target.addresses.end());
   if (mac.is_zero()) {
@@ -141,6 +192,22 @@ std::set<std::string> key_files(const Config& config, const std::string& node) {
     if (!service->has(Protocol::quic) || service->sorry_server == node) continue;
     for (const QuicCid& cid : service->quic.cids)
       if (!cid.key_file.empty()) out.insert(cid.key_file);
+  }
+  return out;
+}
+
+std::set<model::IpAddress> tunnel_ends(const Config& config, const std::string& node) {
+  std::set<model::IpAddress> out;
+  const auto self = config.servers.find(node);
+  if (self == config.servers.end()) return out;
+  for (const Service* service : services_of(config, self->second)) {
+    if (!service->has(Protocol::quic)) continue;
+    for (const auto& [name, use] : service->servers) {
+      const Server& target = config.servers.at(name);
+      if (name == node || !is_far(self->second, target)) continue;
+      if (const auto tunnel = tunnel_between(self->second, target, {}))
+        out.insert(tunnel->destination);
+    }
   }
   return out;
 }

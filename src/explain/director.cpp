@@ -93,8 +93,10 @@ class Director {
       if (key.address != flow_.address || key.protocol != flow_.protocol ||
           flow_.port < key.ports.first || flow_.port > key.ports.last)
         continue;
-      const ServiceKey by_mark = model::fwmark_service(mark, flow_.address.family());
-      say("mark", fmt::format("nftables gives it the firewall mark {}", mark));
+      if (mark.untracked) say("mark", "conntrack does not look at it (notrack)");
+      if (mark.value == 0) continue;
+      const ServiceKey by_mark = model::fwmark_service(mark.value, flow_.address.family());
+      say("mark", fmt::format("nftables gives it the firewall mark {}", mark.value));
       if (view_.state.ipvs.contains(by_mark)) return by_mark;
       say("mark", "which no virtual service goes by");
     }

@@ -58,7 +58,8 @@ Bytes datagram(const Fd& socket) {
 }
 
 struct Server {
-  Server(const Namespace& segment, int number)
+  /// `plug`: what brings its port, the device outside, into the segment.
+  Server(const Namespace& segment, int number, const std::string& plug = " master br0 up")
       : address("02:00:00:00:00:0" + std::to_string(number)), id(number) {
     const Inside inside(place);
     const std::string port = "port" + std::to_string(number);
@@ -70,11 +71,13 @@ struct Server {
     socket4 = listen_on(vip4);
     socket6 = listen_on(vip6);
     const Inside there(segment);
-    run("ip link set " + port + " master br0 up");
+    run("ip link set " + port + plug);
   }
 
   /// Knows itself as local and the other by its address.
-  void steer(const Server& other) {
+  void steer(const Server& other) { steer(other, {.local = false, .mac = mac(other.address)}); }
+
+  void steer(const Server& other, const model::SteerTarget& target) {
     const Inside inside(place);
     backend = kernel::open_xdp({fresh_pin_dir()});
     const XdpAttachment wanted{.mode = XdpMode::automatic, .program = kernel::program_digest()};
@@ -85,8 +88,7 @@ struct Server {
               {SetSteeredService{{ip(vip4), Port{443}}, {}, {{CidScheme{}}}},
                SetSteeredService{{ip(vip6), Port{443}}, {}, {{CidScheme{}}}},
                SetSteerTarget{server_id(*this), {}, {.local = true, .mac = {}}},
-               SetSteerTarget{server_id(other), {}, {.local = false, .mac = mac(other.address)}},
-               AttachXdp{"eth0", {}, wanted}});
+               SetSteerTarget{server_id(other), {}, target}, AttachXdp{"eth0", {}, wanted}});
   }
 
   std::string address;
@@ -136,6 +138,72 @@ TEST_CASE("a moved client's datagrams reach the server of their connection ID") 
     CHECK(datagram(socket_one) == initial);
     deliver(two, for_two);
     CHECK(datagram(socket_two) == for_two);
+  }
+}
+
+namespace {
+
+/// A router with one server on each side.
+struct Routed {
+  static std::string plug(int side) {
+    const std::string n = std::to_string(side), port = "port" + n;
+    return " address 02:00:00:00:01:0" + n + " up && ip address add 10." + n + ".0.254/24 dev " +
+           port + " && ip address add fd00:" + n + "::254/64 dev " + port + " nodad";
+  }
+  Routed() {
+    const Inside inside(router);
+    run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1");
+    for (Server* server : {&one, &two})
+      join(*server);
+  }
+  void join(Server& server) const {
+    const std::string n = std::to_string(server.id);
+    const Inside inside(server.place);
+    run("ip address add 10." + n + ".0.1/24 dev eth0 && ip address add fd00:" + n +
+        "::1/64 dev eth0 nodad && ip route replace default via 10." + n +
+        ".0.254 && ip -6 route replace default via fd00:" + n + "::254");
+  }
+  /// Each steers to the other by a tunnel over this family.
+  void steer(int version) {
+    for (auto& [from, to] : {std::pair{&one, &two}, {&two, &one}}) {
+      const auto end = [&](const Server& server) {
+        const std::string n = std::to_string(server.id);
+        return ip(version == 4 ? "10." + n + ".0.1" : "fd00:" + n + "::1");
+      };
+      from->steer(*to, {.local = false,
+                        .mac = mac("02:00:00:00:01:0" + std::to_string(from->id)),
+                        .tunnel = model::SteerTunnel{end(*from), end(*to), 1500}});
+    }
+  }
+
+  Namespace router;
+  Server one{router, 1, plug(1)}, two{router, 2, plug(2)};
+};
+
+}  // namespace
+
+TEST_CASE("a moved client's datagrams reach a server beyond a router by a tunnel") {
+  for (const int version : {4, 6}) {
+    CAPTURE(version);
+    Routed net;
+    net.steer(version);
+    const Inside inside(net.router);
+    const Tap segment("port1");
+    for (const bool v6 : {false, true}) {
+      CAPTURE(v6);
+      Frame frame;
+      if (v6) {
+        frame.source = ip("2001:db8:7::7");
+        frame.destination = ip(vip6);
+      }
+      frame.to = mac(net.one.address);
+      frame.payload = short_packet(hex("080002aabbccddeeff"));
+      segment.send(frame.bytes());
+      CHECK(datagram(v6 ? net.two.socket6 : net.two.socket4) == frame.payload);
+      frame.payload = short_packet(hex("080001aabbccddeeff"));
+      segment.send(frame.bytes());
+      CHECK(datagram(v6 ? net.one.socket6 : net.one.socket4) == frame.payload);
+    }
   }
 }
 

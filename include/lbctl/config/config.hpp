@@ -54,6 +54,13 @@ struct Director {
   Position at;
 };
 
+/// How QUIC packets come from one server to another.
+enum class Steer : std::uint8_t {
+  l2,      ///< as they are, by Ethernet address: both are on one segment
+  tunnel,  ///< inside IP, past routers
+};
+std::string_view name(Steer steer);
+
 struct Server {
   std::string name;
   std::vector<model::IpAddress> addresses;  ///< its own; at least one
@@ -61,6 +68,7 @@ struct Server {
   model::ServerId id{};                     ///< unique, never 0
   std::vector<model::IpAddress> signal;     ///< its MPTCP signal addresses, in the file's order
   model::XdpMode xdp_mode = model::XdpMode::automatic;
+  Steer steer = Steer::l2;
   Position at;
 
   /// The first address of that family; nothing if it has none.

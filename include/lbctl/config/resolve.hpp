@@ -48,6 +48,9 @@ std::optional<model::ServerId> steering_id(const model::CidScheme& scheme, const
 /// The files whose keys NodeFacts::cid_keys must have for the node's state to be whole.
 std::set<std::string> key_files(const Config& config, const std::string& node);
 
+/// The addresses whose next hops NodeFacts::next_hops must have: of servers beyond routers.
+std::set<model::IpAddress> tunnel_ends(const Config& config, const std::string& node);
+
 /// What the node should hold: on a director without the servers that are drained or that failed,
 /// which stand in `drains`. Fails with Errc::not_found if the file has no such node.
 Result<Desired> resolve(const Config& config, const std::string& node,

@@ -11,8 +11,14 @@
 
 namespace lbctl::kernel {
 
-/// Everything of NodeFacts but xdp_program, in the network namespace of the calling thread.
+/// Everything of NodeFacts but xdp_program, cid_keys and next_hops, in the network namespace of the
+/// calling thread.
 Result<model::NodeFacts> read_facts();
+
+/// The next hops to `addresses` by the kernel's routes (RTM_GETROUTE); those without a route are
+/// not in the result.
+Result<std::map<model::IpAddress, model::NextHop>> find_next_hops(
+    const std::set<model::IpAddress>& addresses);
 
 /// The MACs of `addresses` on `device`. Those that are not known the kernel is made to ask for
 /// (ARP, NDP), and the answers are waited for, up to `timeout`. Who does not answer is not in the

@@ -7,6 +7,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "lbctl/kernel/backend.hpp"
 #include "lbctl/model/xdp.hpp"
@@ -64,6 +66,8 @@ struct XdpCounters {
   std::uint64_t ttl_expired = 0;    ///< dropped: TTL or hop limit used up
   std::uint64_t too_big = 0;        ///< passed: longer than its tunnel's MTU with the outer header
   std::uint64_t unwrapped = 0;      ///< passed, without the outer header: a peer steered it here
+  /// Each with its name, which is that of its member.
+  std::vector<std::pair<const char*, std::uint64_t>> named() const;
   XdpCounters& operator+=(const XdpCounters& other);
   friend bool operator==(const XdpCounters&, const XdpCounters&) = default;
 };

@@ -16,6 +16,14 @@ struct LinkFacts {
   MacAddress mac;
   std::string kind;  ///< "veth", "vlan", …; empty for hardware
   bool up = false;
+  std::uint32_t mtu = 0;  ///< octets; 0: not known
+};
+
+/// Where packets to an address leave.
+struct NextHop {
+  std::string device;
+  IpAddress address;  ///< of the gateway; the address itself where there is none
+  friend bool operator==(const NextHop&, const NextHop&) = default;
 };
 
 struct NodeFacts {
@@ -23,6 +31,7 @@ struct NodeFacts {
   std::map<std::string, LinkFacts> links;
   std::set<IpAddress> local_addresses;
   std::map<IpAddress, MacAddress> neighbours;  ///< resolved ones only, any device
+  std::map<IpAddress, NextHop> next_hops;      ///< of addresses that were asked about
   std::string xdp_program;                     ///< digest of the BPF object in this binary
   std::map<std::string, CidKey> cid_keys;      ///< by the path of their file
 };

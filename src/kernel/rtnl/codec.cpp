@@ -129,6 +129,7 @@ Result<Link> decode_link(const nlmsghdr& message) {
   if (link.name.empty() || header.ifi_index <= 0)
     return fail(Errc::invalid, "the kernel's message about a device does not name it");
   link.facts.index = static_cast<std::uint32_t>(header.ifi_index);
+  link.facts.mtu = attributes.u32(IFLA_MTU).value_or(0);
   link.facts.up = (header.ifi_flags & IFF_UP) != 0;
   link.loopback = (header.ifi_flags & IFF_LOOPBACK) != 0;
   const bool ethernet = header.ifi_type == ARPHRD_ETHER;
@@ -201,6 +202,28 @@ Result<Message> encode_use_neighbour(std::uint32_t device, const IpAddress& addr
   header.ndm_flags = NTF_USE;
   header.ndm_state = NUD_NONE;
   return Writer(RTM_NEWNEIGH, header).put(NDA_DST, address.octets()).finish();
+}
+
+Result<Message> encode_ask_route(const IpAddress& address) {
+  rtmsg header{};
+  header.rtm_family = family_number(address);
+  header.rtm_dst_len = address.full_prefix();
+  return Writer(RTM_GETROUTE, header).put(RTA_DST, address.octets()).finish();
+}
+
+Result<Route> decode_route(const nlmsghdr& message) {
+  auto parts = split<rtmsg>(message, "a route");
+  if (!parts) return fail(std::move(parts).error());
+  const auto& [header, attributes] = *parts;
+  if (message.nlmsg_type != RTM_NEWROUTE || header.rtm_type != RTN_UNICAST)
+    return fail(Errc::not_found, "there is no unicast route");
+  const auto device = attributes.u32(RTA_OIF);
+  if (!device) return fail(Errc::invalid, "the kernel's message about a route names no device");
+  Route out{.device = *device, .gateway = address_in(attributes, RTA_GATEWAY, header.rtm_family)};
+  // The gateway of another family (RFC 5549): struct rtvia.
+  const auto via = attributes.bytes(RTA_VIA);
+  if (via.size() > sizeof(std::uint16_t)) out.gateway = IpAddress::from_octets(via.subspan(2));
+  return out;
 }
 
 Result<Message> encode_dump(int type) {

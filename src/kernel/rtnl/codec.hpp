@@ -5,6 +5,7 @@
 #include <netlink/msg.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "lbctl/base/handle.hpp"
@@ -32,6 +33,11 @@ struct Link {
   bool arp = true;  ///< neighbours are resolved here (no IFF_NOARP, Ethernet addresses)
 };
 
+struct Route {
+  std::uint32_t device = 0;                 ///< interface index
+  std::optional<model::IpAddress> gateway;  ///< nothing: on the link
+};
+
 struct Neighbour {
   std::uint32_t device = 0;
   model::IpAddress address;
@@ -52,6 +58,10 @@ Result<Message> encode_add_address(const Address& address, bool on_loopback);
 Result<Message> encode_remove_address(const Address& address);
 /// Makes the kernel resolve a neighbour as if a packet were waiting (NTF_USE).
 Result<Message> encode_use_neighbour(std::uint32_t device, const model::IpAddress& address);
+/// RTM_GETROUTE: the route that a packet to `address` would take.
+Result<Message> encode_ask_route(const model::IpAddress& address);
+/// The answer. Of several next hops the first.
+Result<Route> decode_route(const nlmsghdr& message);
 /// RTM_GETADDR, RTM_GETLINK or RTM_GETNEIGH for everything.
 Result<Message> encode_dump(int type);
 

@@ -51,6 +51,26 @@ Result<model::NodeFacts> read_facts() {
   return facts;
 }
 
+Result<std::map<IpAddress, model::NextHop>> find_next_hops(const std::set<IpAddress>& addresses) {
+  std::map<IpAddress, model::NextHop> out;
+  if (addresses.empty()) return out;
+  auto socket = rtnl::Socket::open();
+  if (!socket) return fail(std::move(socket).error());
+  for (const IpAddress& address : addresses) {
+    const auto question = rtnl::encode_ask_route(address);
+    if (!question) return fail(question.error());
+    std::optional<rtnl::Route> route;
+    // Unreachable is an answer too: there is no route then.
+    const auto asked = socket->ask(*question, [&](const nlmsghdr& message) {
+      if (auto one = rtnl::decode_route(message)) route = *one;
+    });
+    std::array<char, IF_NAMESIZE> name{};
+    if (asked && route && if_indextoname(route->device, name.data()) != nullptr)
+      out[address] = {name.data(), route->gateway.value_or(address)};
+  }
+  return out;
+}
+
 Result<Macs> resolve_neighbours(const std::string& device, const std::set<IpAddress>& addresses,
                                 std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;

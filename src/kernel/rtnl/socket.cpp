@@ -78,6 +78,12 @@ Result<> Socket::change(const Message& message, std::uint16_t flags) {
   return receive([](const nlmsghdr&) {});
 }
 
+Result<> Socket::ask(const Message& message,
+                     const std::function<void(const nlmsghdr&)>& on_message) {
+  if (auto sent = send(message, NLM_F_ACK); !sent) return sent;
+  return receive(on_message);
+}
+
 Result<> Socket::dump(const Message& request, const std::function<void()>& start,
                       const std::function<void(const nlmsghdr&)>& on_message) {
   for (int tries = 0; tries < dump_tries; ++tries) {

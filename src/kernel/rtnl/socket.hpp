@@ -19,6 +19,8 @@ class Socket {
 
   /// One change; `flags` are NLM_F_CREATE and the like. The error has the kernel's words.
   Result<> change(const Message& message, std::uint16_t flags);
+  /// One question, and its answer.
+  Result<> ask(const Message& message, const std::function<void(const nlmsghdr&)>& on_message);
   /// Everything of one kind (RTM_GET…). Begins anew when a change came between, hence the vector:
   /// messages that `decode` refuses are left out.
   template <class T>

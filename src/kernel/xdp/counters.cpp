@@ -4,6 +4,15 @@
 
 namespace lbctl::kernel {
 
+std::vector<std::pair<const char*, std::uint64_t>> XdpCounters::named() const {
+  return {{"steered", steered},         {"local", local},
+          {"from_peer", from_peer},     {"other_station", other_station},
+          {"too_short", too_short},     {"unroutable", unroutable},
+          {"long_header", long_header}, {"unknown_id", unknown_id},
+          {"unresolved", unresolved},   {"ttl_expired", ttl_expired},
+          {"too_big", too_big},         {"unwrapped", unwrapped}};
+}
+
 XdpCounters& XdpCounters::operator+=(const XdpCounters& other) {
   steered += other.steered;
   local += other.local;

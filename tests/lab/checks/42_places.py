@@ -125,6 +125,12 @@ def tables(node):
     return dumped[0]["formatted"]["value"][".bss"][0]["tables"]
 
 
+def tunnels(node):
+    """How many servers are reached by one."""
+    to_tunnel = 4
+    return sum((way["target"] >> 56 & 15) == to_tunnel for bucket in tables(node)["servers"] for way in bucket["way"])
+
+
 def quic_service(node):
     found = tables(node)
     row = next(way["row"] for bucket in found["vips"] for way in bucket["way"] if way["port_family"])
@@ -232,6 +238,9 @@ GROUPS = [
         ("xdp_mode", 'interface = "eth0"\nid = 1', lambda node: [one["mode"] for one in attached(node)],
          ('interface = "eth0"\nid = 1\nxdp_mode = "native"', ["driver"]),
          ('interface = "eth0"\nid = 1\nxdp_mode = "generic"', ["generic"])),
+        ("steer", 'interface = "eth0"\nid = 1', lambda node: tunnels(node),
+         ('interface = "eth0"\nid = 1\nsteer = "tunnel"', 1),
+         ('interface = "eth0"\nid = 1\nsteer = "l2"', 0)),
     ]),
 ]
 

@@ -228,6 +228,37 @@ quic.cid = [ { scheme = "dpvs" }, { scheme = "msquic" } ]
                                         {{0x12, 0, IdSpace::ipv6}, rs2}});
 }
 
+TEST_CASE("resolve server: with steer = tunnel at either end, both reach each other by a tunnel") {
+  for (const std::string& far : {"rs1", "rs2"}) {
+    std::string text = dual_stack;
+    const std::string at = "[servers." + far + "]\n";
+    text.insert(text.find(at) + at.size(), "steer = \"tunnel\"\n");
+    CHECK(config::tunnel_ends(test::config_of(text), "rs1") == std::set{ip("192.0.2.12")});
+    CHECK(config::tunnel_ends(test::config_of(text), "rs2") == std::set{ip("192.0.2.11")});
+
+    NodeFacts facts;
+    facts.links["eth1"].mtu = 9000;
+    const model::SteerTunnel tunnel{ip("192.0.2.11"), ip("192.0.2.12"), 9000};
+    Desired got = server(text, facts);
+    CHECK(got.state.xdp.servers.at(ServerId{2}) == SteerTarget{false, {}, tunnel});
+    CHECK(got.neighbours_wanted.empty());
+    CHECK(got.warnings ==
+          std::vector<std::string>{"192.0.2.12 is not reached by eth1: QUIC packets that belong to "
+                                   "server rs2 are not steered until it is"});
+    facts.next_hops[ip("192.0.2.12")] = {"eth1", ip("192.0.2.254")};
+    got = server(text, facts);
+    CHECK(got.neighbours_wanted == std::vector{ip("192.0.2.254")});
+    CHECK(got.warnings.size() == 1);
+    facts.neighbours[ip("192.0.2.254")] = mac_of_rs2;
+    got = server(text, facts);
+    CHECK(got.state.xdp.servers.at(ServerId{2}) == SteerTarget{false, mac_of_rs2, tunnel});
+    CHECK(got.warnings.empty());
+    facts.next_hops[ip("192.0.2.12")].device = "eth0";
+    CHECK(server(text, facts).warnings.size() == 1);
+  }
+  CHECK(config::tunnel_ends(test::config_of(dual_stack), "rs1").empty());
+}
+
 TEST_CASE("resolve server: the program is attached as the server wants it") {
   for (const auto& [word, mode] : {std::pair{"automatic", XdpMode::automatic},
                                    {"native", XdpMode::native},

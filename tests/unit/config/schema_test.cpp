@@ -182,6 +182,7 @@ TEST_CASE("schema: what leaving a key out means is what writing it means") {
     const Service& other = without.config->services.at("s");
     CHECK(with.config->directors.at("d").vip_on == without.config->directors.at("d").vip_on);
     CHECK(with.config->servers.at("s").xdp_mode == without.config->servers.at("s").xdp_mode);
+    CHECK(with.config->servers.at("s").steer == without.config->servers.at("s").steer);
     CHECK(with.config->drain.tcp == without.config->drain.tcp);
     CHECK(with.config->drain.udp == without.config->drain.udp);
     CHECK(one.scheduler == other.scheduler);
