@@ -6,6 +6,10 @@
 
 namespace lbctl::config {
 
+std::uint32_t check_mark(const Server& server) {
+  return check_marks | static_cast<std::uint32_t>(server.id.low);
+}
+
 std::string Position::text() const {
   return fmt::format("{}:{}:{}", file, line, column);
 }

@@ -79,6 +79,10 @@ enum class Start : std::uint8_t { up, down };
 std::string_view name(Start start) {
   return start == Start::up ? "up" : "down";
 }
+enum class CheckVia : std::uint8_t { address, vip };
+std::string_view name(CheckVia via) {
+  return via == CheckVia::vip ? "vip" : "address";
+}
 enum class OnFailure : std::uint8_t { remove, drain };
 std::string_view name(OnFailure what) {
   return what == OnFailure::remove ? "remove" : "drain";
@@ -134,6 +138,9 @@ Spanned<HealthCheck> decode_check(const Member& entry, Report& report) {
                         report)
                      .value_or(check.type);
   }
+  if (const Member* found = member(table, "via", Kind::text))
+    check.through_vip =
+        one_of(found->value, "via", {CheckVia::address, CheckVia::vip}, report) == CheckVia::vip;
   number(table, "port", port_range, check.port, report);
   duration(table, "interval", check_interval_range, check.interval, report);
   duration(table, "timeout", check_timeout_range, check.timeout, report);

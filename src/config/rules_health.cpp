@@ -86,6 +86,40 @@ void check_sorry(const DraftService& service,
     }
 }
 
+/// What comes for a VIP reaches a server by IPVS only under direct routing: through a tunnel or
+/// under masquerade the director would have to be its own client.
+void check_through_vip(const DraftService& service, const Draft& draft, Report& report) {
+  if (!service.check || !service.check->value.through_vip) return;
+  const Span at = service.check->at;
+  if (service.forward_known && service.forward.value != model::Forward::route)
+    report.error(at, "via = \"vip\" is for forward = \"dr\"", "via = \"address\"");
+  const auto servers = draft.servers_by_name();
+  for (const auto& use : service.servers.items) {
+    const DraftServer& server = *servers.at(use.value.name);
+    if (server.id && server.id->value > model::ServerId{UINT16_MAX})
+      report.error(server.id->at,
+                   fmt::format("via = \"vip\" of service {} needs ids up to 65535", service.name));
+  }
+  for (const auto& vip : service.vips.items)
+    for (const DraftDirector& director : draft.directors) {
+      const auto same = [&](const auto& item) { return item.value.family() == vip.value.family(); };
+      if (director.addresses.whole && std::ranges::none_of(director.addresses.items, same))
+        report.error(at, fmt::format("director {} has no {} address from which it could ask",
+                                     director.name, name(vip.value.family())));
+    }
+}
+
+/// Marks of services and those of checks through the VIP.
+void check_marks_apart(const Draft& draft, Report& report) {
+  const bool used = std::ranges::any_of(draft.services, [](const DraftService& service) {
+    return service.check && service.check->value.through_vip;
+  });
+  for (const DraftService& service : draft.services)
+    if (used && service.fwmark && (service.fwmark->value & ~UINT16_MAX) == check_marks)
+      report.error(service.fwmark->at,
+                   "marks from 0x6c620000 to 0x6c62ffff are for checks with via = \"vip\"");
+}
+
 void check_track(const DraftService& service, const ByName& all, Report& report) {
   if (!service.track) return;
   std::set<std::string_view> seen{service.name};
@@ -118,7 +152,9 @@ void check_health(const Draft& draft, Report& report) {
     check_quorum(service, report);
     check_sorry(service, servers, report);
     check_track(service, all, report);
+    check_through_vip(service, draft, report);
   }
+  check_marks_apart(draft, report);
 }
 
 }  // namespace lbctl::config

@@ -181,7 +181,6 @@ constexpr std::array keys = {
 };
 
 constexpr std::array later = {
-    LaterKey{"services.*.check.via", "servers are asked at their own addresses"},
     LaterKey{"services.*.hysteresis", "it stands in [services.NAME.quorum]"},
 };
 

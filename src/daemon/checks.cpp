@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace lbctl::daemon {
 
 using config::CheckType;
@@ -19,16 +21,27 @@ bool is_asked(CheckType type) {
   return type != CheckType::quic && type != CheckType::ping;
 }
 
-/// One for each family of the VIPs: connections go to the server's address of that family.
-std::vector<ProbeSpec> probes_of(const config::Service& service, const config::Server& server,
-                                 const config::ServerUse& use) {
+/// One for each family of the VIPs: connections go to the server's address of that family. Through
+/// the VIPs one for each of them.
+std::vector<ProbeSpec> probes_of(const config::Service& service, const config::Director& director,
+                                 const config::Server& server, const config::ServerUse& use) {
   std::vector<ProbeSpec> out;
+  std::set<model::Family> done;
   const HealthCheck& check = *service.check;
   const model::Port port =
       check.port != 0 ? model::Port{check.port} : service.server_port(use, service.ports.front());
-  for (const model::Family family : {model::Family::v4, model::Family::v6})
-    if (const auto address = server.address_of(family); address && service.has_vip_of(family))
-      out.push_back({*address, port, check});
+  for (const model::IpAddress& vip : service.vips) {
+    const auto address = server.address_of(vip.family());
+    if (!address) continue;  // refused when the file was read
+    if (!check.through_vip) {
+      if (done.insert(vip.family()).second) out.push_back({*address, port, {}, check});
+      continue;
+    }
+    const auto source = std::ranges::find_if(
+        director.addresses, [&](const auto& own) { return own.family() == vip.family(); });
+    if (source != director.addresses.end())
+      out.push_back({*address, port, {{vip, *source, config::check_mark(server)}}, check});
+  }
   return out;
 }
 
@@ -55,7 +68,8 @@ health::ServicePlan policy_of(const config::Service& service) {
 }  // namespace
 
 std::string ProbeSpec::title() const {
-  return fmt::format("{} {}", name(check.type), model::endpoint_text(address, port));
+  const std::string at = through ? " through " + through->vip.text() : "";
+  return fmt::format("{} {}{}", name(check.type), model::endpoint_text(address, port), at);
 }
 
 std::string ProbeSpec::id() const {
@@ -69,7 +83,7 @@ std::string ProbeSpec::id() const {
       tls.name, tls.only_13);
 }
 
-Questions questions_of(const config::Config& config) {
+Questions questions_of(const config::Config& config, const config::Director& director) {
   Questions out;
   for (const auto& [name, service] : config.services) {
     const bool asked = service.check && is_asked(service.check->type);
@@ -79,7 +93,7 @@ Questions questions_of(const config::Config& config) {
       health::ServerPlan& one = plan.servers[server];
       one.weight = use.weight;
       if (!asked) continue;
-      for (ProbeSpec& probe : probes_of(service, config.servers.at(server), use)) {
+      for (ProbeSpec& probe : probes_of(service, director, config.servers.at(server), use)) {
         const std::string id = probe.id();
         one.checks.push_back(id);
         out.plan.checks[id] = judging(probe.check);

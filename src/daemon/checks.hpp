@@ -14,7 +14,8 @@ struct Questions {
   std::map<health::CheckId, ProbeSpec> probes;
 };
 
-Questions questions_of(const config::Config& config);
+/// What this director asks.
+Questions questions_of(const config::Config& config, const config::Director& director);
 
 /// Servers that an earlier daemon had taken out.
 std::set<health::Place> failed_in(const model::Health& health);

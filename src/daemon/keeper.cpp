@@ -50,7 +50,9 @@ bool Keeper::load(Time now) {
   name_ = std::move(*name);
   loaded_at_ = wall_clock();
   // Only directors send anybody to a server.
-  questions_ = config_->directors.contains(name_) ? questions_of(*config_) : Questions{};
+  const auto director = config_->directors.find(name_);
+  questions_ =
+      director == config_->directors.end() ? Questions{} : questions_of(*config_, director->second);
   board_.set(questions_.plan, first ? failed_in(post_.left()) : std::set<health::Place>{}, now);
   std::erase_if(checks_,
                 [&](const auto& entry) { return !questions_.probes.contains(entry.first); });

@@ -84,7 +84,8 @@ void servers(Page& page, const Keeper& keeper) {
 Page::Labels check_labels(const ProbeSpec& probe) {
   return {{"type", std::string(name(probe.check.type))},
           {"address", probe.address.text()},
-          {"port", std::to_string(number(probe.port))}};
+          {"port", std::to_string(number(probe.port))},
+          {"through", probe.through ? probe.through->vip.text() : ""}};
 }
 
 /// Checks that differ only in what they ask are one to Prometheus, which takes no sample twice.

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "lbctl/config/config.hpp"
@@ -14,8 +15,14 @@ namespace lbctl::daemon {
 
 /// Equal ones are asked once, however many services need them.
 struct ProbeSpec {
-  model::IpAddress address;
+  model::IpAddress address;  ///< of the server
   model::Port port{};
+  /// Through IPVS, as a client's packets come: to the VIP, by the mark that names the server.
+  struct Through {
+    model::IpAddress vip, source;
+    std::uint32_t mark = 0;
+  };
+  std::optional<Through> through;
   config::HealthCheck check;
   std::string id() const;  ///< unique; begins as people know it: "http 192.0.2.11:80"
   std::string title() const;

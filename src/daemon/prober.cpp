@@ -59,7 +59,8 @@ Verdict failed(const error_code& error, std::string_view step) {
 }
 
 asio::ip::tcp::endpoint endpoint_of(const ProbeSpec& spec) {
-  return {asio::ip::make_address(spec.address.text()), number(spec.port)};
+  const model::IpAddress& to = spec.through ? spec.through->vip : spec.address;
+  return {asio::ip::make_address(to.text()), number(spec.port)};
 }
 
 /// Opened here, so that what is wrong with this node is told from what is wrong with the server.
@@ -72,6 +73,15 @@ std::optional<Verdict> open(Stream& stream, const ProbeSpec& spec) {
     return unknown(fmt::format("this node opens no {} socket: {}", mptcp ? "MPTCP" : "TCP",
                                error_code(errno, boost::system::system_category()).message()));
   stream.socket().assign(endpoint_of(spec).protocol(), fd);
+  if (!spec.through) return std::nullopt;
+  // The VIP is an address of this node: without a source of its own it would be the source, too.
+  const std::uint32_t mark = spec.through->mark;
+  error_code error;
+  if (::setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) != 0)
+    error.assign(errno, boost::system::system_category());
+  if (!error) stream.socket().bind({asio::ip::make_address(spec.through->source.text()), 0}, error);
+  if (error)
+    return unknown(fmt::format("this node can't ask through the VIP: {}", error.message()));
   return std::nullopt;
 }
 

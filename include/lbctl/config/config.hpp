@@ -154,7 +154,8 @@ std::string_view name(CheckType type);
 /// How the daemon finds out whether a server is healthy. Times in seconds.
 struct HealthCheck {
   CheckType type = CheckType::tcp;
-  std::uint16_t port = 0;  ///< 0: the service's first
+  bool through_vip = false;  ///< asked at each VIP, through IPVS, as clients are
+  std::uint16_t port = 0;    ///< 0: the service's first
   std::uint32_t interval = 5;
   std::uint32_t timeout = 2;       ///< at most the interval
   std::uint32_t max_interval = 0;  ///< while the server is down; 0: the interval
@@ -175,6 +176,11 @@ struct HealthCheck {
   } tls;
   friend auto operator<=>(const HealthCheck&, const HealthCheck&) = default;
 };
+
+/// The firewall mark by which IPVS brings the director's own checks to this server, whatever VIP
+/// they are for.
+std::uint32_t check_mark(const Server& server);
+inline constexpr std::uint32_t check_marks = 0x6c620000;  ///< and a server's id, up to 65535
 
 /// What follows from servers' health for one service. Times in seconds.
 struct HealthPolicy {

@@ -163,12 +163,40 @@ def kinds(checks):
             safe.stop()
             safe.start("rs2", name)
 
-        leaves_and_returns(checks, "https, another's certificate", 8443, lambda: serve("other"), lambda: serve("good"))
-        checks.that("it says why", "certificate: self-signed certificate" in daemon.said(), daemon.said()[-2000:])
+        def impostor():
+            serve("other")
+            wait_for("the certificate is why", lambda: "certificate: self-signed certificate" in
+                     daemon.ask("checks").stdout)
+
+        leaves_and_returns(checks, "https, another's certificate", 8443, impostor, lambda: serve("good"))
         page = metric()
         checks.that("metrics count the answers", 'lbctl_check_answers_total{type="https",address="192.0.2.12",'
                     'port="8443",answer="wrong"}' in page and "lbctl_ipvs_connections_active" in page, page[:2000])
         checks.equal("/healthz is well", metric("healthz").strip(), "ok")
+
+
+def through_vip(checks):
+    """via = "vip": a VIP that the server lacks is seen, by IPv4 and by IPv6; at its own address it is not"""
+    with Lab() as lab:
+        Cluster({"web": service([443], ["mptcp"], ALL) | {"check": QUICK | {"type": "mptcp", "via": "vip"}},
+                 "plain": service([80], ["tcp"], ALL, vips=V4) | {"check": QUICK | {"via": "address"}}},
+                daemon={"reconcile": "5s"}).write()
+        lab.apply(*lab.servers)
+        for server in lab.servers:
+            echo_on(lab, server, 80)
+            echo_on(lab, server, 443)
+        daemon = Daemon(lab)
+
+        def vip(action, address):
+            on("rs2", "ip", "address", action, address, "dev", "lo")
+
+        for address in ("192.0.2.100/32", "2001:db8:100::100/128"):
+            leaves_and_returns(checks, f"no {address} on the server", 443, lambda a=address: vip("delete", a),
+                               lambda a=address: vip("add", a))
+        checks.that("it was the way through the VIP that failed", "through 2001:db8:100::100" in daemon.said())
+        checks.that("at its own address the server is well", "tcp 192.0.2.12:80" not in daemon.said(), daemon.said())
+        checks.equal("the marks' services bring clients to nobody", [r for r in lab.connect(4, 12) if r.get("error")],
+                     [])
 
 
 def signal_goes(checks):
@@ -355,4 +383,4 @@ def group(checks):
                     "another lbctl daemon runs" in second.stderr, second.stderr)
 
 
-SCENARIOS = [kinds, signal_goes, drift, killed, group]
+SCENARIOS = [kinds, through_vip, signal_goes, drift, killed, group]

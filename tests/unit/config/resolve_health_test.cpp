@@ -94,6 +94,17 @@ TEST_CASE("resolve health: a server that comes back slowly has a part of its wei
   CHECK(at_most(99) == "192.0.2.11:443=10 192.0.2.12:443=20 ");
 }
 
+TEST_CASE("resolve health: checks through the VIP have a service by mark for each server") {
+  const Config config =
+      test::config_of(test::with_nodes(std::string(web) + "check = { via = \"vip\" }\n"));
+  const Desired got = director(config, {{"web", {.servers = {{"rs2", {.up = false}}}}}});
+  CHECK(weights(got, fwmark_service(0x6c620001, Family::v4)) == "192.0.2.11:0=1 ");
+  // Also of one that failed: else it would never be seen to come back.
+  CHECK(weights(got, fwmark_service(0x6c620002, Family::v4)) == "192.0.2.12:0=1 ");
+  CHECK(!got.state.ipvs.contains(fwmark_service(0x6c620001, Family::v6)));
+  CHECK(got.state.sysctls.at("net/ipv4/conf/eth0/accept_local") == "1");
+}
+
 TEST_CASE("resolve health: an operator's drain goes before health") {
   const Config config = test::config_of(test::with_nodes(web));
   const std::vector<DrainIntent> drains{{.server = "rs2", .since = UnixTime{1000}}};

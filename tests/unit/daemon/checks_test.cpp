@@ -13,7 +13,7 @@ Questions questions(const std::string& services) {
   for (const auto& diagnostic : loaded.diagnostics)
     said += config::render(diagnostic);
   REQUIRE_MESSAGE(loaded.ok(), said);
-  return questions_of(*loaded.config);
+  return questions_of(*loaded.config, loaded.config->directors.at("dir1"));
 }
 
 std::string titles(const Questions& questions) {
@@ -54,7 +54,24 @@ protocols = ["tcp"]
     CHECK(questions(std::string(two) + other + "\n").probes.size() == 4);
 }
 
-TEST_CASE("checks: the address family of a port that masquerade changes") {
+TEST_CASE("checks: through the VIPs each of them is asked, by the server's mark") {
+  const auto got = questions(R"(
+check = { via = "vip", port = 8080 }
+[services.two]
+vip = ["192.0.2.101"]
+ports = [8080]
+protocols = ["tcp"]
+servers = ["rs2"]
+check = { via = "vip" }
+)");
+  CHECK(titles(got) ==
+        "tcp 192.0.2.11:8080 through 192.0.2.100\ntcp 192.0.2.12:8080 through 192.0.2.100\n"
+        "tcp 192.0.2.12:8080 through 192.0.2.101\n");
+  CHECK(got.probes.begin()->second.through->mark == 0x6c620001);
+  CHECK(got.probes.begin()->second.through->source.text() == "192.0.2.10");
+}
+
+TEST_CASE("checks: the port of servers that masquerade changes") {
   CHECK(titles(questions("forward = \"masquerade\"\nserver_port = 8080\ncheck = {}\n")) ==
         "tcp 192.0.2.11:8080\ntcp 192.0.2.12:8080\n");
 }

@@ -89,9 +89,9 @@ TEST_CASE("metrics: every sample once, labels escaped, trouble in /healthz") {
        {"lbctl_build_info{version=\"1 \\\"x\\\"\"} 1\n",
         "lbctl_server_up{service=\"web\",server=\"rs2\",standing=\"up\"} 1\n",
         "lbctl_check_duration_seconds_bucket{type=\"tcp\",address=\"192.0.2.11\",port=\"80\","
-        "le=\"0.0025\"} 0\n",
+        "through=\"\",le=\"0.0025\"} 0\n",
         "lbctl_check_duration_seconds_bucket{type=\"tcp\",address=\"192.0.2.11\",port=\"80\","
-        "le=\"0.005\"} 1\n",
+        "through=\"\",le=\"0.005\"} 1\n",
         "lbctl_rounds_total{result=\"good\"} 1\n", "lbctl_service_quorum{service=\"web\"} 1\n"})
     CHECK_MESSAGE(page.find(line) != std::string::npos, line, page);
   CHECK(trouble_of(ask.keeper).empty());
