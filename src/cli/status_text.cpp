@@ -3,6 +3,7 @@
 
 #include "lbctl/plan/render.hpp"
 #include "status.hpp"
+#include "status_figures.hpp"
 
 namespace lbctl::cli {
 
@@ -39,29 +40,34 @@ void services(std::string& out, const IpvsState& ipvs, const IpvsCounters& count
   }
 }
 
-void signals(std::string& out, const NftState& nft) {
+/// ", 12 packets brought home"
+std::string packets_home(const EndpointKey& signal, const std::optional<SignalCounters>& counters) {
+  if (!counters) return "";
+  const auto found = counters->brought_home.find(signal);
+  return found == counters->brought_home.end()
+             ? ""
+             : fmt::format(", {} packets brought home", found->second);
+}
+
+void signals(std::string& out, const NftState& nft, const std::optional<SignalCounters>& counters) {
   if (!nft.forward) return;
   Section section(out, fmt::format("signal addresses ({}{})", plan::describe(*nft.forward),
                                    nft.intact ? "" : "; damaged"));
   for (const auto& [signal, target] : nft.forward->addresses)
-    section.line(fmt::format("{} {} {}", signal.text(), target.server ? "->" : "here",
-                             plan::describe(target)));
+    section.line(fmt::format("{} {} {}{}", signal.text(), target.server ? "->" : "here",
+                             plan::describe(target), packets_home(signal, counters)));
+  if (counters)
+    section.line(fmt::format(
+        "dropped: {} no joins, {} without MPTCP, {} above their rate, {} "
+        "fragments",
+        counters->not_joins, counters->not_mptcp, counters->over_rate, counters->fragments));
 }
 
 void marks(std::string& out, const NftState& nft) {
   if (!nft.marks) return;
-  Section section(out, fmt::format("firewall marks{}", nft.marks_intact ? "" : " (damaged)"));
+  Section section(out, fmt::format("marks{}", nft.marks_intact ? "" : " (damaged)"));
   for (const auto& [key, mark] : *nft.marks)
-    section.line(fmt::format("{} -> {}", key.text(), mark));
-}
-
-/// Each figure with its name in JSON.
-std::vector<std::pair<const char*, std::uint64_t>> figures(const kernel::XdpCounters& c) {
-  return {{"steered", c.steered},         {"local", c.local},
-          {"from_peer", c.from_peer},     {"other_station", c.other_station},
-          {"too_short", c.too_short},     {"unroutable", c.unroutable},
-          {"long_header", c.long_header}, {"unknown_id", c.unknown_id},
-          {"unresolved", c.unresolved},   {"ttl_expired", c.ttl_expired}};
+    section.line(fmt::format("{} -> {}", key.text(), mark.text()));
 }
 
 void steering(std::string& out, const XdpState& xdp,
@@ -97,33 +103,6 @@ void node_settings(std::string& out, const NodeState& ours) {
     tunnels.line(fmt::format("{}  {}", key.text(), plan::describe(port)));
 }
 
-Json sync_json(const IpvsNode& node) {
-  Json out = Json::array();
-  for (const auto& [role, daemon] : node.daemons)
-    out.push_back({{"role", name(role)},
-                   {"interface", daemon.device},
-                   {"id", daemon.id},
-                   {"maxlen", daemon.max_length},
-                   {"group", daemon.group.text()},
-                   {"port", number(daemon.port)},
-                   {"ttl", daemon.ttl}});
-  return out;
-}
-
-Json tunnels_json(const TunnelState& tunnels) {
-  Json out{{"devices", Json::array()}, {"ports", Json::array()}};
-  for (const auto& [device, tunnel] : tunnels.devices)
-    out["devices"].push_back({{"interface", device},
-                              {"kind", name(tunnel.kind)},
-                              {"local", tunnel.local.text()},
-                              {"checksum", tunnel.checksum},
-                              {"up", tunnel.up}});
-  for (const auto& [key, port] : tunnels.ports)
-    out["ports"].push_back(
-        {{"family", name(key.family)}, {"port", number(key.port)}, {"gue", port.gue}});
-  return out;
-}
-
 void drains(std::string& out, const engine::DrainList& list, UnixTime now) {
   Section section(out, "drains asked for (until undrain)");
   for (const DrainIntent& intent : list) {
@@ -134,20 +113,6 @@ void drains(std::string& out, const engine::DrainList& list, UnixTime now) {
     if (intent.persistent) text += ", also after a reboot";
     section.line(text);
   }
-}
-
-Json drains_json(const engine::DrainList& list) {
-  Json out = Json::array();
-  for (const DrainIntent& intent : list) {
-    Json entry{{"server", intent.server}};
-    if (intent.service) entry["service"] = *intent.service;
-    entry["since"] = number(intent.since);
-    if (intent.seconds) entry["seconds"] = *intent.seconds;
-    entry["until"] = intent.until;
-    entry["persistent"] = intent.persistent;
-    out.push_back(std::move(entry));
-  }
-  return out;
 }
 
 void foreign(std::string& out, const NodeState& state) {
@@ -162,160 +127,6 @@ void foreign(std::string& out, const NodeState& state) {
     section.line(fmt::format("xdp program {} dev {}", program, device));
 }
 
-Json services_json(const IpvsState& ipvs, const IpvsCounters& counters) {
-  Json out = Json::array();
-  for (const auto& [key, service] : ipvs) {
-    Json entry{{"protocol", name(key.protocol)},
-               {"address", key.address.text()},
-               {"port", number(key.port)},
-               {"fwmark", key.fwmark},
-               {"scheduler", service.scheduler},
-               {"scheduler_flags", scheduler_flag_names(service)},
-               {"persistence_timeout", service.persistence_timeout},
-               {"persistence_prefix", service.persistence_prefix},
-               {"one_packet", service.flags.one_packet}};
-    entry["destinations"] = Json::array();
-    for (const auto& [to, destination] : service.destinations) {
-      const auto it = counters.find({key, to});
-      const DestinationCounters live = it == counters.end() ? DestinationCounters{} : it->second;
-      Json one{{"address", to.address.text()},
-               {"port", number(to.port)},
-               {"forward", name(destination.forward)},
-               {"weight", number(destination.weight)},
-               {"uthreshold", destination.upper_threshold},
-               {"lthreshold", destination.lower_threshold}};
-      if (destination.forward == Forward::tunnel)
-        one["tunnel"] = {{"type", name(destination.tunnel.type)},
-                         {"port", number(destination.tunnel.port)},
-                         {"checksum", name(destination.tunnel.checksum)}};
-      one["active_connections"] = live.active_connections;
-      one["inactive_connections"] = live.inactive_connections;
-      one["connections"] = live.connections;
-      one["packets_in"] = live.packets_in;
-      one["bytes_in"] = live.bytes_in;
-      entry["destinations"].push_back(std::move(one));
-    }
-    out.push_back(std::move(entry));
-  }
-  return out;
-}
-
-Json endpoints_json(const std::set<EndpointKey>& keys) {
-  Json out = Json::array();
-  for (const EndpointKey& key : keys)
-    out.push_back({{"address", key.address.text()}, {"port", number(key.port)}});
-  return out;
-}
-
-Json signals_json(const NftState& nft) {
-  if (!nft.forward) return nullptr;
-  Json out{{"client_interfaces", nft.forward->client_devices},
-           {"interface", nft.forward->server_device},
-           {"intact", nft.intact}};
-  out["mptcp_only"] = endpoints_json(nft.forward->mptcp_only);
-  out["limits"] = Json::array();
-  for (const auto& [name, limit] : nft.forward->limits)
-    out["limits"].push_back({{"name", name},
-                             {"rate", limit.rate.packets},
-                             {"per", model::name(limit.rate.per)},
-                             {"burst", limit.rate.burst},
-                             {"prefix", limit.prefix},
-                             {"to", endpoints_json(limit.to)}});
-  out["addresses"] = Json::array();
-  for (const auto& [signal, target] : nft.forward->addresses)
-    out["addresses"].push_back({{"signal", signal.address.text()},
-                                {"port", number(signal.port)},
-                                {"server", target.server ? Json(target.server->text()) : Json()},
-                                {"join_only", target.join_only}});
-  return out;
-}
-
-Json marks_json(const NftState& nft) {
-  if (!nft.marks) return nullptr;
-  Json out{{"intact", nft.marks_intact}};
-  out["marks"] = Json::array();
-  for (const auto& [key, mark] : *nft.marks)
-    out["marks"].push_back({{"address", key.address.text()},
-                            {"protocol", name(key.protocol)},
-                            {"first_port", number(key.ports.first)},
-                            {"last_port", number(key.ports.last)},
-                            {"fwmark", mark}});
-  return out;
-}
-
-Json endpoints_json(const MptcpState& mptcp) {
-  Json out = Json::array();
-  for (const auto& [key, endpoint] : mptcp.endpoints)
-    out.push_back({{"address", key.address.text()},
-                   {"port", number(key.port)},
-                   {"id", endpoint.id},
-                   {"flags", endpoint.text()}});
-  return out;
-}
-
-/// In the words of the file.
-Json cid_json(const CidScheme& scheme) {
-  Json out{{"scheme", name(scheme.format)}, {"cid_length", scheme.cid_length()}};
-  switch (scheme.format) {
-    case CidFormat::quic_lb:
-      out["config"] = scheme.config;
-      out["id_length"] = scheme.id_length;
-      out["nonce_length"] = scheme.nonce_length;
-      break;
-    case CidFormat::katran:
-      out["version"] = scheme.version;
-      break;
-    case CidFormat::raw:
-      out["offset"] = scheme.offset;
-      out["id_length"] = scheme.id_length;
-      break;
-    case CidFormat::dpvs:
-      out["id_length"] = scheme.id_length;
-      break;
-    case CidFormat::msquic:
-      break;
-  }
-  out["encrypted"] = scheme.encrypted;
-  if (scheme.key) out["key_check"] = scheme.key->check();
-  return out;
-}
-
-/// A number where JSON's readers can hold it, and what text() says otherwise.
-Json server_id_json(const ServerId& id) {
-  const bool plain = id.space == IdSpace::number && id.high == 0 && id.low >> 63 == 0;
-  return {{"id", plain ? Json(id.low) : Json(id.text())}};
-}
-
-Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpCounters>& counters) {
-  Json out;
-  out["attachments"] = Json::array();
-  for (const auto& [device, attachment] : xdp.attachments)
-    out["attachments"].push_back(
-        {{"interface", device}, {"mode", name(attachment.mode)}, {"program", attachment.program}});
-  out["services"] = Json::array();
-  for (const auto& [key, service] : xdp.services) {
-    Json cids = Json::array();
-    for (const CidScheme& scheme : service.cids)
-      cids.push_back(cid_json(scheme));
-    out["services"].push_back({{"address", key.address.text()},
-                               {"port", number(key.port)},
-                               {"cid", std::move(cids)},
-                               {"initial", service.keep_long ? "local" : "steer"},
-                               {"unknown", service.drop_unknown ? "drop" : "pass"}});
-  }
-  out["servers"] = Json::array();
-  for (const auto& [id, target] : xdp.servers) {
-    Json entry = server_id_json(id);
-    entry["local"] = target.local;
-    if (!target.local) entry["mac"] = target.mac.is_zero() ? Json() : Json(target.mac.text());
-    out["servers"].push_back(std::move(entry));
-  }
-  if (counters)
-    for (const auto& [figure, n] : figures(*counters))
-      out["packets"][figure] = n;
-  return out;
-}
-
 }  // namespace
 
 std::string status_text(const engine::Preview& preview,
@@ -326,7 +137,7 @@ std::string status_text(const engine::Preview& preview,
   const NodeState& ours = preview.split.ours;
   services(out, ours.ipvs, preview.observed.ipvs_counters);
   marks(out, ours.nft);
-  signals(out, ours.nft);
+  signals(out, ours.nft, preview.observed.signal_counters);
   Section addresses(out, "addresses");
   for (const auto& [key, settings] : ours.addresses)
     addresses.line(key.text());
@@ -344,37 +155,6 @@ std::string status_text(const engine::Preview& preview,
   for (const Error& refusal : preview.refusals)
     refused.line(refusal.text());
   foreign(out, preview.split.foreign);
-  return out;
-}
-
-Json status_json(const engine::Preview& preview, const std::optional<kernel::XdpCounters>& counters,
-                 const engine::DrainList& drain_list) {
-  const NodeState& ours = preview.split.ours;
-  const NodeState& others = preview.split.foreign;
-  Json out;
-  out["result"] = preview.plan.operations.empty() ? "matches" : "differs";
-  out["services"] = services_json(ours.ipvs, preview.observed.ipvs_counters);
-  out["signal_addresses"] = signals_json(ours.nft);
-  out["firewall_marks"] = marks_json(ours.nft);
-  out["addresses"] = Json::array();
-  for (const auto& [key, settings] : ours.addresses)
-    out["addresses"].push_back(
-        {{"address", key.address.text()}, {"prefix", key.prefix}, {"interface", key.device}});
-  out["endpoints"] = endpoints_json(ours.mptcp);
-  out["sync_daemons"] = sync_json(ours.ipvs_node);
-  out["tunnels"] = tunnels_json(ours.tunnels);
-  out["steering"] = steering_json(ours.xdp, counters);
-  out["drains"] = drains_json(drain_list);
-  out["leaving"] =
-      plan::to_json(preview.plan.stays, preview.observed, engine::Engine::system_time());
-  out["differences"] = plan::to_json(preview.plan.operations);
-  out["refusals"] = Json::array();
-  for (const Error& refusal : preview.refusals)
-    out["refusals"].push_back(to_json(refusal));
-  out["foreign"] = {{"services", services_json(others.ipvs, preview.observed.ipvs_counters)},
-                    {"endpoints", endpoints_json(others.mptcp)},
-                    {"sync_daemons", sync_json(others.ipvs_node)},
-                    {"xdp_programs", others.xdp.foreign}};
   return out;
 }
 

@@ -87,6 +87,8 @@ void decode_forward(const Node& table, DraftService& out, Report& report) {
   out.limits = decode_limits(table, report);
   if (const Member* found = member(table, "one_packet", Kind::boolean))
     out.one_packet = {found->value.boolean, found->value.at};
+  if (const Member* found = member(table, "notrack", Kind::boolean))
+    out.notrack = {found->value.boolean, found->value.at};
   if (const Member* found = member(table, "persistence_netmask", Kind::table))
     decode_netmask(*found, out, report);
 }

@@ -121,6 +121,7 @@ Service to_service(const DraftService& draft, const Source& source) {
   if (draft.netmask_v4) out.persistence_prefix_v4 = draft.netmask_v4->value;
   if (draft.netmask_v6) out.persistence_prefix_v6 = draft.netmask_v6->value;
   out.forward = draft.forward.value;
+  out.notrack = draft.notrack.value;
   out.tunnel = to_tunnel(draft);
   for (const auto& use : draft.servers.items) {
     out.servers.emplace(use.value.name, to_use(draft, use.value));

@@ -106,6 +106,7 @@ struct DraftService {
   std::optional<Span> netmask;   ///< its table
   std::optional<Spanned<std::uint8_t>> netmask_v4, netmask_v6;
   Spanned<bool> one_packet;
+  Spanned<bool> notrack;
   Spanned<model::Forward> forward{model::Forward::route, {}};
   bool forward_known = true;  ///< false: it was wrong
   std::optional<DraftTunnel> tunnel;

@@ -62,9 +62,13 @@ class Merger {
   Report& report_;
 };
 
-bool holds(const Node& table, std::string_view key, std::string_view word) {
+/// Of what is left out the fallback counts.
+bool holds(const Node& table, const Level& level, std::string_view key, std::string_view word) {
   const Member* found = table.find(key);
-  if (!found) return false;
+  if (!found) {
+    const KeySpec* spec = level.find(key);
+    return spec && spec->fallback == fmt::format("\"{}\"", word);
+  }
   if (found->value.is(Node::Kind::text)) return found->value.text == word;
   for (const Node& item : found->value.items)
     if (item.is(Node::Kind::text) && item.text == word) return true;
@@ -72,7 +76,7 @@ bool holds(const Node& table, std::string_view key, std::string_view word) {
 }
 
 /// Some defaults are only for tables that say something else: KeySpec::goes_with.
-bool wanted(const KeySpec& spec, const Node& table) {
+bool wanted(const KeySpec& spec, const Node& table, const Level& level) {
   if (spec.goes_with.empty()) return true;
   std::size_t blank = spec.goes_with.find(' ');
   const std::string_view key = spec.goes_with.substr(0, blank);
@@ -80,7 +84,7 @@ bool wanted(const KeySpec& spec, const Node& table) {
   std::string_view words = spec.goes_with.substr(blank + 1);
   while (true) {
     const std::size_t end = words.find(' ');
-    if (holds(table, key, words.substr(0, end))) return true;
+    if (holds(table, level, key, words.substr(0, end))) return true;
     if (end == std::string_view::npos) return false;
     words.remove_prefix(end + 1);
   }
@@ -95,7 +99,7 @@ void fill(Node& table, const Node& defaults, std::string_view pattern) {
       if (!tables || !own->value.is(Node::Kind::table) || !from.value.is(Node::Kind::table)) return;
       Node& into = table.members[static_cast<std::size_t>(own - table.members.data())].value;
       fill(into, from.value, spec.pattern);
-    } else if (wanted(spec, table)) {
+    } else if (wanted(spec, table, *level)) {
       table.members.push_back({from.key, from.key_at, from.value, true});
     }
   };

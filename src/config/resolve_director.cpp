@@ -58,14 +58,23 @@ void add_service(Desired& out, const Config& config, const Service& service,
   add_destinations(out, config, service, key, udp, drains);
 }
 
-/// One virtual service for each family, and the mark for what belongs to it.
-void add_marked(Desired& out, const Config& config, const Service& service,
-                std::span<const model::DrainIntent> drains) {
-  model::Marks& marks = out.state.nft.marks ? *out.state.nft.marks : out.state.nft.marks.emplace();
+model::Marks& marks_of(model::NodeState& state) {
+  return state.nft.marks ? *state.nft.marks : state.nft.marks.emplace();
+}
+
+/// What stands on packets for its VIPs before IPVS sees them.
+void add_marks(model::NodeState& state, const Service& service) {
+  const model::Mark mark(service.fwmark, service.notrack);
+  if (mark == model::Mark{}) return;
   for (const IpAddress& vip : service.vips)
     for (const Protocol protocol : service.protocols)
       for (const model::PortRange& ports : service.all_ranges())
-        marks[{vip, layer4(protocol), ports}] = service.fwmark;
+        marks_of(state)[{vip, layer4(protocol), ports}] = mark;
+}
+
+/// One virtual service for each family.
+void add_marked(Desired& out, const Config& config, const Service& service,
+                std::span<const model::DrainIntent> drains) {
   const bool udp = service.has(Protocol::udp) || service.has(Protocol::quic);
   for (const model::Family family : {model::Family::v4, model::Family::v6})
     if (service.has_vip_of(family))
@@ -74,6 +83,7 @@ void add_marked(Desired& out, const Config& config, const Service& service,
 
 void add_services(Desired& out, const Config& config, const Service& service,
                   std::span<const model::DrainIntent> drains) {
+  add_marks(out.state, service);
   if (service.fwmark != 0) return add_marked(out, config, service, drains);
   for (const IpAddress& vip : service.vips)
     for (const model::Port port : service.ports)
@@ -122,11 +132,13 @@ void add_where_clients_look(model::NodeState& state, const Director& director,
 
 /// One virtual service for each port by which joins come to the signal address. No drain concerns
 /// it: a drained server takes joins for the connections that it has.
-void add_join_services(model::IpvsState& ipvs, const Service& service,
+void add_join_services(model::NodeState& state, const Service& service,
                        const model::EndpointKey& signal, const IpAddress& server) {
   const std::vector<model::Port> own{signal.port};
   for (const model::Port port : number(signal.port) != 0 ? own : service.ports) {
-    model::VirtualService& joins = ipvs[{signal.address, model::L4::tcp, port}];
+    if (service.notrack)
+      marks_of(state)[{signal.address, model::L4::tcp, {port, port}}].untracked = true;
+    model::VirtualService& joins = state.ipvs[{signal.address, model::L4::tcp, port}];
     joins.scheduler = "rr";  // there is nothing to choose
     joins.persistence_prefix = signal.address.full_prefix();
     joins.destinations[{server, port}] = {.weight = model::Weight{1}};
@@ -144,7 +156,7 @@ void add_signal(model::NodeState& state, const Director& director, const Service
   // A VIP stands there anyway.
   if (number(signal.port) == 0) add_where_clients_look(state, director, signal.address);
   const bool forwarded = service.mptcp.via == Via::forward;
-  if (!forwarded) add_join_services(state.ipvs, service, signal, server);
+  if (!forwarded) add_join_services(state, service, signal, server);
   if (!forwarded && !service.mptcp.join_only) return;
   table_of(state, director).addresses[signal] = {forwarded ? std::optional(server) : std::nullopt,
                                                  service.mptcp.join_only};

@@ -52,9 +52,18 @@ void add_signals(model::NodeState& state, const Config& config, const Service& s
     if (service.mptcp.join_only)
       table_at(state, {server.interface}, "").addresses[signal] = {std::nullopt, true};
   }
-  // No director sees what the network brings.
-  if (service.mptcp.via == Via::direct && service.mptcp.syn)
-    limit_joins(table_at(state, {server.interface}, ""), service, server);
+}
+
+/// What directors drop, once more: for what comes past them.
+void add_guard(model::NodeState& state, const Service& service, const Server& server) {
+  const bool joins = service.has(Protocol::mptcp) && service.mptcp.syn;
+  // In a tunnel the device sees the outer packet; under masquerade the VIP is not here.
+  const bool vips =
+      service.forward == model::Forward::route && (service.guard.syn || service.guard.mptcp_only);
+  if (!joins && !vips) return;
+  model::SignalForward& table = table_at(state, {server.interface}, "");
+  if (joins) limit_joins(table, service, server);
+  if (vips) guard_vips(table, service);
 }
 
 /// The first of the server's addresses whose Ethernet address is known.
@@ -157,6 +166,7 @@ Desired resolve_server(const Config& config, const Server& server, const model::
     }
     add_tunnels(out.state, server, *service);
     if (service->has(Protocol::mptcp)) add_signals(out.state, config, *service, server);
+    add_guard(out.state, *service, server);
     if (service->has(Protocol::quic)) add_steering(out, config, server, *service, facts);
   }
   return out;

@@ -104,6 +104,13 @@ void check_one_packet(const DraftService& service, Report& report) {
   }
 }
 
+void check_notrack(const DraftService& service, Report& report) {
+  if (!service.notrack.value || service.forward.value != Forward::masquerade) return;
+  report.error(
+      service.notrack.at, "notrack does not go with forward = \"masquerade\"",
+      "answers pass the director there, so conntrack sees whole connections; leave it out");
+}
+
 void check_netmask(const DraftService& service, Report& report) {
   if (!service.netmask) return;
   if (!service.has_persistence) {
@@ -153,6 +160,7 @@ void check_forward(const DraftService& service, Report& report) {
   check_protocols(service, report);
   check_tunnel(service, report);
   check_one_packet(service, report);
+  check_notrack(service, report);
   check_netmask(service, report);
   check_limits(service, report);
 }

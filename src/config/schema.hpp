@@ -40,8 +40,8 @@ struct KeySpec {
   std::string_view example;   ///< a right line, for hints
   bool own = false;           ///< each table's own: [defaults.KIND] can't give it
   /// When a default of [defaults.KIND] is taken. "KEY WORD …": only by tables whose KEY is one of
-  /// the words or has one in its list. "KEY": only by tables that take the default of KEY, too.
-  /// Empty: always.
+  /// the words, also by its fallback, or has one in its list. "KEY": only by tables that take the
+  /// default of KEY, too. Empty: always.
   std::string_view goes_with;
 };
 

@@ -91,10 +91,10 @@ class Director {
   std::optional<ServiceKey> service() {
     for (const auto& [key, mark] : view_.state.nft.marks.value_or(model::Marks{})) {
       if (key.address != flow_.address || key.protocol != flow_.protocol ||
-          flow_.port < key.ports.first || flow_.port > key.ports.last)
+          flow_.port < key.ports.first || flow_.port > key.ports.last || mark.value == 0)
         continue;
-      const ServiceKey by_mark = model::fwmark_service(mark, flow_.address.family());
-      say("mark", fmt::format("nftables gives it the firewall mark {}", mark));
+      const ServiceKey by_mark = model::fwmark_service(mark.value, flow_.address.family());
+      say("mark", fmt::format("nftables gives it the firewall mark {}", mark.value));
       if (view_.state.ipvs.contains(by_mark)) return by_mark;
       say("mark", "which no virtual service goes by");
     }

@@ -44,4 +44,18 @@ std::string MarkKey::text() const {
                      address.text(), ports.text());
 }
 
+std::string Mark::text() const {
+  if (value == 0) return untracked ? "untracked" : "nothing";
+  return fmt::format("{}{}", value, untracked ? ", untracked" : "");
+}
+
+MarkChains chains_for(const Marks& marks) {
+  MarkChains out;
+  for (const auto& [key, mark] : marks) {
+    out.marking = out.marking || mark.value != 0;
+    out.untracking = out.untracking || mark.untracked;
+  }
+  return out;
+}
+
 }  // namespace lbctl::model

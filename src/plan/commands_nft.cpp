@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "commands_nft.hpp"
 #include "lbctl/plan/commands.hpp"
 
 namespace lbctl::plan {
@@ -53,15 +54,15 @@ constexpr const char* join_rules =
 
 /// Everything of the rules but the device.
 constexpr const char* forward_rules[] = {
-    "meta pkttype host ip ttl > 1 meta l4proto tcp counter fwd ip to ip daddr map @signal4",
-    "meta pkttype host ip ttl > 1 icmp type @icmp4 counter fwd ip to ip daddr map @signal4",
-    "meta pkttype host ip6 hoplimit > 1 meta l4proto tcp counter fwd ip6 to ip6 daddr map @signal6",
-    "meta pkttype host ip6 hoplimit > 1 icmpv6 type @icmp6 counter fwd ip6 to ip6 daddr map "
+    "meta pkttype host ip ttl > 1 meta l4proto tcp fwd ip to ip daddr map @signal4",
+    "meta pkttype host ip ttl > 1 icmp type @icmp4 fwd ip to ip daddr map @signal4",
+    "meta pkttype host ip6 hoplimit > 1 meta l4proto tcp fwd ip6 to ip6 daddr map @signal6",
+    "meta pkttype host ip6 hoplimit > 1 icmpv6 type @icmp6 fwd ip6 to ip6 daddr map "
     "@signal6",
-    "meta pkttype host ip ttl > 1 ip frag-off & 8191 == 0 meta l4proto tcp counter fwd ip to "
+    "meta pkttype host ip ttl > 1 ip frag-off & 8191 == 0 meta l4proto tcp fwd ip to "
     "ip daddr . tcp dport map @signal_port4",
     "meta pkttype host ip ttl > 1 ip frag-off & 8191 == 0 icmp type @icmp_error4 @th,64,8 0x45 "
-    "@th,136,8 0x6 counter fwd ip to ip daddr . @th,224,16 map @signal_error4",
+    "@th,136,8 0x6 fwd ip to ip daddr . @th,224,16 map @signal_error4",
 };
 
 /// The names of the sets that one signal address or port is in, and its key in them.
@@ -81,15 +82,6 @@ SignalWords words_for(const EndpointKey& signal) {
       {{fmt::format("signal{}", family), address}}, fmt::format("join_only{}", family), address};
 }
 
-std::string set_text(const char* what, const std::string& name, std::string_view type,
-                     const std::vector<std::string>& elements) {
-  std::string out = fmt::format("\t{} {} {{\n\t\t{}\n", what, name, type);
-  // One to a line: there may be thousands.
-  if (!elements.empty())
-    out += fmt::format("\t\telements = {{ {} }}\n", fmt::join(elements, ",\n\t\t\t     "));
-  return out + "\t}\n";
-}
-
 /// `brings_home`: the table does more than guard.
 std::string address_sets(const std::map<EndpointKey, ForwardTarget>& addresses, bool brings_home) {
   std::map<std::string, std::vector<std::string>> elements;
@@ -106,12 +98,14 @@ std::string address_sets(const std::map<EndpointKey, ForwardTarget>& addresses, 
   const std::string join_only_port = set_text(
       "set", "join_only_port4", "type ipv4_addr . inet_service", elements["join_only_port4"]);
   if (!brings_home) return join_only + join_only_port;
-  return set_text("map", "signal4", "type ipv4_addr : ipv4_addr", elements["signal4"]) +
-         set_text("map", "signal6", "type ipv6_addr : ipv6_addr", elements["signal6"]) + join_only +
-         icmp_sets +
-         set_text("map", "signal_port4", "type ipv4_addr . inet_service : ipv4_addr",
+  return set_text("map", "signal4", "type ipv4_addr : ipv4_addr\n\t\tcounter",
+                  elements["signal4"]) +
+         set_text("map", "signal6", "type ipv6_addr : ipv6_addr\n\t\tcounter",
+                  elements["signal6"]) +
+         join_only + icmp_sets +
+         set_text("map", "signal_port4", "type ipv4_addr . inet_service : ipv4_addr\n\t\tcounter",
                   elements["signal_port4"]) +
-         set_text("map", "signal_error4", "typeof ip daddr . @th,224,16 : ip daddr",
+         set_text("map", "signal_error4", "typeof ip daddr . @th,224,16 : ip daddr\n\t\tcounter",
                   elements["signal_error4"]) +
          join_only_port + icmp_error_set;
 }
@@ -259,71 +253,16 @@ void create(const CreateForward& a, SignalForward whole, std::vector<std::string
   out.push_back(table_text(whole));
 }
 
-constexpr const char* marks_table = "inet lbctl";
-
-struct MarkMap {
-  const char* name;
-  const char* address;  ///< "ip" or "ip6"
-  Family family;
-  L4 protocol;
-};
-constexpr MarkMap mark_maps[] = {
-    {"mark_tcp4", "ip", Family::v4, L4::tcp},
-    {"mark_udp4", "ip", Family::v4, L4::udp},
-    {"mark_tcp6", "ip6", Family::v6, L4::tcp},
-    {"mark_udp6", "ip6", Family::v6, L4::udp},
-};
-
-/// "192.0.2.100 . 8000-8100"
-std::string mark_key(const MarkKey& key) {
-  const std::string ports = key.ports == all_ports ? std::string("0-65535") : key.ports.text();
-  return fmt::format("{} . {}", key.address.text(), ports);
-}
-
-std::string marks_text(const Marks& marks) {
-  std::string out = fmt::format("table {} {{\n", marks_table), rules;
-  for (const MarkMap& map : mark_maps) {
-    std::vector<std::string> elements;
-    for (const auto& [key, mark] : marks)
-      if (key.address.family() == map.family && key.protocol == map.protocol)
-        elements.push_back(fmt::format("{} : {}", mark_key(key), mark));
-    out += set_text("map", map.name,
-                    fmt::format("type {}_addr . inet_service : mark\n\t\tflags interval",
-                                map.family == Family::v4 ? "ipv4" : "ipv6"),
-                    elements);
-    rules += fmt::format("\t\tmeta mark set {} daddr . {} dport map @{}\n", map.address,
-                         name(map.protocol), map.name);
-  }
-  return out + fmt::format(
-                   "\tchain marking {{\n\t\ttype filter hook prerouting priority mangle; policy "
-                   "accept;\n{}\t}}\n}}",
-                   rules);
-}
-
-std::string mark_statement(const char* verb, const MarkKey& key, const std::string& value) {
-  const auto* map = std::ranges::find_if(mark_maps, [&](const MarkMap& one) {
-    return one.family == key.address.family() && one.protocol == key.protocol;
-  });
-  return fmt::format("{} element {} {} {{ {}{} }}", verb, marks_table, map->name, mark_key(key),
-                     value);
-}
-
-void create_marks(const CreateMarks& a, const Marks& whole, std::vector<std::string>& out) {
-  if (a.replaces) {
-    out.push_back(fmt::format("add table {}", marks_table));
-    out.push_back(fmt::format("delete table {}", marks_table));
-  } else {
-    out.push_back(fmt::format("create table {}", marks_table));
-  }
-  out.push_back(marks_text(whole));
-}
-
-void set_mark(const SetMark& a, std::vector<std::string>& out) {
-  if (a.from) out.push_back(mark_statement("delete", a.key, ""));
-  out.push_back(mark_statement("add", a.key, fmt::format(" : {}", a.to)));
-}
-
 }  // namespace
+
+std::string set_text(const char* what, const std::string& name, std::string_view type,
+                     const std::vector<std::string>& elements) {
+  std::string out = fmt::format("\t{} {} {{\n\t\t{}\n", what, name, type);
+  // One to a line: there may be thousands.
+  if (!elements.empty())
+    out += fmt::format("\t\telements = {{ {} }}\n", fmt::join(elements, ",\n\t\t\t     "));
+  return out + "\t}\n";
+}
 
 std::vector<std::string> nft_statements(std::span<const Operation> run) {
   std::vector<std::string> out;
@@ -358,7 +297,7 @@ std::vector<std::string> nft_statements(std::span<const Operation> run) {
     } else if (const auto* mark = std::get_if<SetMark>(&action)) {
       set_mark(*mark, out);
     } else if (const auto* unmark = std::get_if<RemoveMark>(&action)) {
-      out.push_back(mark_statement("delete", unmark->key, ""));
+      remove_mark(*unmark, out);
     }
   }
   return out;

@@ -159,28 +159,29 @@ void diff_forward(const NftState& want, const NftState& have, Reason removal, Op
       });
 }
 
-/// The map takes no two ranges that overlap: what is in the way goes first, in the transaction that
+/// A map takes no two ranges that overlap: what is in the way goes first, in the transaction that
 /// adds the other.
 void diff_marks(const NftState& want, const NftState& have, Reason removal, Operations& out) {
   if (!want.marks) {
     if (have.marks) out.push_back({Phase::unmark, RemoveMarks{}, removal});
     return;
   }
-  const bool replaces = have.marks && !have.marks_intact;
+  const MarkChains chains = chains_for(*want.marks);
+  const bool replaces = have.marks && !(have.marks_intact && chains_for(*have.marks) == chains);
   if (!have.marks || replaces)
-    out.push_back({Phase::add_nft, CreateMarks{replaces},
+    out.push_back({Phase::add_nft, CreateMarks{chains, replaces},
                    replaces ? Reason::differs : Reason::not_in_kernel});
   const Marks standing = have.marks && !replaces ? *have.marks : Marks{};
   Operations added;
   walk(
       *want.marks, standing,
-      [&](const MarkKey& key, std::uint32_t to) {
+      [&](const MarkKey& key, const Mark& to) {
         added.push_back({Phase::add_nft, SetMark{key, {}, to}, Reason::not_in_kernel});
       },
-      [&](const MarkKey& key, std::uint32_t to, std::uint32_t from) {
+      [&](const MarkKey& key, const Mark& to, const Mark& from) {
         if (to != from) added.push_back({Phase::add_nft, SetMark{key, from, to}, Reason::differs});
       },
-      [&](const MarkKey& key, std::uint32_t from) {
+      [&](const MarkKey& key, const Mark& from) {
         const bool in_the_way = overlaps_any(*want.marks, key);
         out.push_back(
             {in_the_way ? Phase::add_nft : Phase::unmark, RemoveMark{key, from}, removal});

@@ -19,6 +19,18 @@ UnixTime deadline_of(const std::map<Key, UnixTime>& recorded, const Key& key, Un
   return it == recorded.end() ? otherwise : it->second;
 }
 
+/// What stands for joins only, and IPVS brings home.
+const EndpointKey* find_join_guard(const NodeState& have, const ServiceKey& key) {
+  if (!have.nft.forward || key.fwmark != 0 || key.protocol != L4::tcp) return nullptr;
+  const auto& addresses = have.nft.forward->addresses;
+  for (const EndpointKey& signal : {EndpointKey{key.address, {}}, {key.address, key.port}}) {
+    const auto found = addresses.find(signal);
+    if (found != addresses.end() && !found->second.server && found->second.join_only)
+      return &found->first;
+  }
+  return nullptr;
+}
+
 void leaving_destinations(const Request& request, Leaving& out) {
   for (const auto& [key, have] : request.have.ipvs) {
     const auto want = request.want.ipvs.find(key);
@@ -30,8 +42,10 @@ void leaving_destinations(const Request& request, Leaving& out) {
       if (const auto asked = request.asked.find(id); asked != request.asked.end()) {
         out.destinations.emplace(id, asked->second);
       } else if (const auto known = request.recorded.destinations.find(id);
-                 known != request.recorded.destinations.end() && number(destination.weight) == 0) {
+                 known != request.recorded.destinations.end() &&
+                 (number(destination.weight) == 0 || find_join_guard(request.have, key))) {
         // One that still has weight never began to drain: an apply was stopped before that.
+        // Where joins come it keeps its weight.
         out.destinations.emplace(id, known->second);
       } else {
         out.destinations.emplace(id, Drain{after(request.now, patience)});
@@ -44,8 +58,10 @@ void leaving_destinations(const Request& request, Leaving& out) {
 bool is_marked(const Request& request, const IpAddress& vip) {
   // What is taken back at once has stood for a moment only, and is not in use yet.
   if (request.have.nft.marks && request.removal != Reason::reverting) {
-    const auto first = request.have.nft.marks->lower_bound({vip, L4::tcp, {}});
-    if (first != request.have.nft.marks->end() && first->first.address == vip) return true;
+    const Marks& marks = *request.have.nft.marks;
+    for (auto at = marks.lower_bound({vip, L4::tcp, {}});
+         at != marks.end() && at->first.address == vip; ++at)
+      if (at->second.value != 0) return true;
   }
   return request.recorded.marked_vips.contains(vip);
 }
@@ -82,16 +98,20 @@ void keep_addresses(NodeState& state, const NodeState& have, const IpAddress& ad
     if (key.address == address) state.addresses.emplace(key, settings);
 }
 
+SignalForward& forward_in(NodeState& state, const NodeState& have) {
+  if (!state.nft.forward) {
+    state.nft.forward = have.nft.forward;
+    state.nft.forward->addresses.clear();
+  }
+  return *state.nft.forward;
+}
+
 /// The way home of a server's signal addresses.
 void keep_signals(NodeState& state, const NodeState& have, const IpAddress& server) {
   if (!have.nft.forward) return;
   for (const auto& [signal, target] : have.nft.forward->addresses) {
     if (target.server != server) continue;
-    if (!state.nft.forward) {
-      state.nft.forward = have.nft.forward;
-      state.nft.forward->addresses.clear();
-    }
-    state.nft.forward->addresses.emplace(signal, target);
+    forward_in(state, have).addresses.emplace(signal, target);
     keep_addresses(state, have, signal.address);
   }
 }
@@ -102,7 +122,11 @@ void keep_destinations(NodeState& state, const NodeState& have, const Drains& dr
     keep_signals(state, have, id.key.address);
     VirtualService& service = service_in(state, have, id.service);
     Destination destination = have.ipvs.at(id.service).destinations.at(id.key);
-    destination.weight = Weight{0};
+    // Joins come for connections that live; nothing else gets there.
+    if (const EndpointKey* guard = find_join_guard(have, id.service))
+      forward_in(state, have).addresses.insert(*have.nft.forward->addresses.find(*guard));
+    else
+      destination.weight = Weight{0};
     service.destinations.emplace(id.key, destination);
   }
   for (const auto& [id, drain] : drains)
@@ -180,9 +204,21 @@ Leaving still_used(const Leaving& leaving, const Request& request) {
   Leaving out = leaving;
   const Observed& observed = request.observed;
   const UnixTime now = request.now;
-  std::erase_if(out.destinations, [&](const auto& entry) {
+  const auto is_done = [&](const auto& entry) {
     return entry.second.deadline <= now ||
            connections(observed.ipvs_counters, entry.first) <= entry.second.until;
+  };
+  const auto for_joins = [&](const auto& entry) {
+    return find_join_guard(request.have, entry.first.service) != nullptr;
+  };
+  std::erase_if(out.destinations,
+                [&](const auto& entry) { return !for_joins(entry) && is_done(entry); });
+  std::set<IpAddress> with_connections;
+  for (const auto& [id, drain] : out.destinations)
+    if (!for_joins(std::pair(id, drain))) with_connections.insert(id.key.address);
+  std::erase_if(out.destinations, [&](const auto& entry) {
+    return for_joins(entry) && is_done(entry) &&
+           !with_connections.contains(entry.first.key.address);
   });
   std::erase_if(out.addresses, [&](const auto& entry) {
     return entry.second <= now || !observed.sockets.contains(entry.first);

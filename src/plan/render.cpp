@@ -132,6 +132,13 @@ std::string describe(const SignalForward& f) {
   return out;
 }
 
+std::string describe(const MarkChains& c) {
+  const char* what = c.marking && c.untracking ? "firewall marks and notrack"
+                     : c.untracking            ? "notrack"
+                                               : "firewall marks";
+  return fmt::format("{} at prerouting", what);
+}
+
 std::string describe(const XdpAttachment& a) {
   return fmt::format("{} program {}", name(a.mode), a.program);
 }
@@ -213,12 +220,11 @@ struct ToLine {
     return {'-', "signal " + a.signal.text(), "", ""};
   }
   Line operator()(const CreateMarks& a) const {
-    return {a.replaces ? '~' : '+', "table inet lbctl", "", "firewall marks at prerouting"};
+    return {a.replaces ? '~' : '+', "table inet lbctl", "", describe(a.chains)};
   }
   Line operator()(const RemoveMarks&) const { return {'-', "table inet lbctl", "", ""}; }
   Line operator()(const SetMark& a) const {
-    return {a.from ? '~' : '+', "mark " + a.key.text(), a.from ? fmt::to_string(*a.from) : "",
-            fmt::to_string(a.to)};
+    return {a.from ? '~' : '+', "mark " + a.key.text(), a.from ? a.from->text() : "", a.to.text()};
   }
   Line operator()(const RemoveMark& a) const { return {'-', "mark " + a.key.text(), "", ""}; }
   Line operator()(const AddAddress& a) const {

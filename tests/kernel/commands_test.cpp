@@ -104,7 +104,8 @@ NodeState first() {
                                    {{ip("2001:db8::112")}, {ip("2001:db8::12"), false}}}};
   out.nft.marks = Marks{{{ip("192.0.2.100"), L4::tcp, {Port{443}, Port{443}}}, 7},
                         {{ip("192.0.2.100"), L4::tcp, {Port{8000}, Port{8100}}}, 7},
-                        {{ip("192.0.2.101"), L4::udp, all_ports}, 8},
+                        {{ip("192.0.2.101"), L4::udp, all_ports}, {8, true}},
+                        {{ip("192.0.2.101"), L4::tcp, all_ports}, {0, true}},
                         {{ip("2001:db8::100"), L4::tcp, {Port{443}, Port{443}}}, 7}};
   out.addresses = {{{"eth0", ip("192.0.2.100"), 32}, {rtnl_protocol, true}},
                    {{"lo", ip("192.0.2.111"), 32}, {rtnl_protocol, false}},
@@ -133,6 +134,8 @@ NodeState second() {
   marks[{ip("192.0.2.100"), L4::tcp, {Port{8050}, Port{8200}}}] = 7;
   marks.erase({ip("192.0.2.101"), L4::udp, all_ports});
   marks[{ip("2001:db8::100"), L4::udp, all_ports}] = 8;
+  marks[{ip("192.0.2.101"), L4::tcp, all_ports}] = {9, false};
+  marks[{ip("2001:db8::100"), L4::tcp, {Port{443}, Port{443}}}] = {7, true};
   out.addresses.erase({"lo", ip("192.0.2.111"), 32});
   out.addresses[{"eth1", ip("2001:db8::100"), 128}] = {rtnl_protocol, true};
   out.mptcp.endpoints.erase({ip("2001:db8::111"), {}});

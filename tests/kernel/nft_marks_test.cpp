@@ -37,8 +37,15 @@ Marks example() {
           {{ip("2001:db8:100::101"), L4::udp, all_ports}, 8}};
 }
 
+/// The example of rules/director-notrack.nft.
+Marks untracked_example() {
+  return {{https, {0, true}},
+          {whole, {0, true}},
+          {{ip("2001:db8:100::100"), L4::tcp, ports(443, 443)}, {0, true}}};
+}
+
 std::vector<Action> made(const Marks& marks, bool replaces = false) {
-  std::vector<Action> out{CreateMarks{replaces}};
+  std::vector<Action> out{CreateMarks{chains_for(marks), replaces}};
   for (const auto& [key, mark] : marks)
     out.emplace_back(SetMark{key, {}, mark});
   return out;
@@ -91,6 +98,30 @@ TEST_CASE("nft marks: the rules file, loaded with nft, is read as intact") {
   Director director;
   run(std::string("nft -f ") + rules_file);
   CHECK(director.observe() == intact(example()));
+}
+
+TEST_CASE("nft marks: rules/director-notrack.nft is what nft lists, and is read as intact") {
+  Director director;
+  director.must(made(untracked_example()));
+  CHECK(tests::essence_of_file("director-notrack.nft") == tests::essence(listing()));
+  CHECK(director.observe() == intact(untracked_example()));
+  run("nft flush ruleset; nft -f " LBCTL_SOURCE_DIR "/rules/director-notrack.nft");
+  CHECK(director.observe() == intact(untracked_example()));
+}
+
+TEST_CASE("nft marks: a packet is marked and untracked, and either changes without the other") {
+  Director director;
+  Marks both{{https, {7, true}}, {high, {7, false}}, {whole, {0, true}}};
+  director.must(made(both));
+  CHECK(director.observe() == intact(both));
+  director.must({SetMark{https, Mark{7, true}, Mark{9, true}},
+                 SetMark{high, Mark{7, false}, Mark{7, true}}, RemoveMark{whole, Mark{0, true}}});
+  both = {{https, {9, true}}, {high, {7, true}}};
+  CHECK(director.observe() == intact(both));
+  director.must(
+      {SetMark{https, Mark{9, true}, Mark{9, false}}, SetMark{high, Mark{7, true}, Mark{0, true}}});
+  both = {{https, {9, false}}, {high, {0, true}}};
+  CHECK(director.observe() == intact(both));
 }
 
 TEST_CASE("nft marks: what was made is read back; removing leaves nothing") {
@@ -177,6 +208,30 @@ TEST_CASE("nft marks: thousands load in one transaction and are read back") {
   }
   director.must(made(marks));
   CHECK(director.observe() == intact(marks));
+}
+
+TEST_CASE("nft marks: conntrack does not see these packets, and sees others") {
+  const Namespace client;
+  Director director;
+  run("ip link add eth0 type veth peer name eth0 netns " + client.path() +
+      " && ip link set eth0 up; sysctl -qw net.ipv6.conf.eth0.accept_dad=0; "
+      "ip addr add 192.0.2.100/24 dev eth0; ip addr add 2001:db8:100::100/64 dev eth0 nodad");
+  director.must(made(untracked_example()));
+  run("nft -f - <<'RULES'\ntable inet watch {\nchain c {\n"
+      "type filter hook input priority 0\n"
+      "ct state untracked tcp dport 443 counter\nct state new tcp dport 442 counter\n"
+      "ct state new tcp dport 443 counter\n}\n}\nRULES");
+  {
+    const Inside inside(client);
+    run("ip link set eth0 up; sysctl -qw net.ipv6.conf.eth0.accept_dad=0; "
+        "ip addr add 192.0.2.1/24 dev eth0; ip addr add 2001:db8:100::1/64 dev eth0 nodad");
+    run("bash -c 'for a in 192.0.2.100 2001:db8:100::100; do for p in 443 442; do "
+        "(: >/dev/tcp/$a/$p) 2>/dev/null || :; done; done'");
+  }
+  const std::string seen = run("nft list table inet watch");
+  CHECK(seen.find("ct state untracked tcp dport 443 counter packets 2 ") != std::string::npos);
+  CHECK(seen.find("ct state new tcp dport 442 counter packets 2 ") != std::string::npos);
+  CHECK(seen.find("ct state new tcp dport 443 counter packets 0 ") != std::string::npos);
 }
 
 TEST_CASE("nft marks: the mark is set, on these packets and on no others") {

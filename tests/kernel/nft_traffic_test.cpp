@@ -1,6 +1,7 @@
 // Real packets through the table: a client, a director and a real server on one segment, as in a
 // one-armed installation. What arrives is read at the server's device.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -212,6 +213,67 @@ TEST_CASE("traffic: a source above its rate loses SYNs, others and what is no SY
   Packet other = to_port(44304, tcp_syn);
   other.from = ip("192.0.2.201");
   CHECK(segment.through(other));
+}
+
+TEST_CASE("traffic: what rules count is told by kind") {
+  Segment segment;
+  const auto counted = [&] {
+    const Inside inside(segment.director);
+    model::Scope scope;
+    scope.nft = true;
+    model::Observed seen;
+    REQUIRE(kernel::open_nft().value()->observe(scope, seen));
+    REQUIRE(seen.signal_counters);
+    return *seen.signal_counters;
+  };
+  const model::SignalCounters fresh = counted();
+  CHECK(fresh.not_joins + fresh.not_mptcp + fresh.over_rate + fresh.fragments == 0);
+  CHECK(fresh.brought_home.at({ip(v4.open)}) == 0);
+  // With each of these comes one that is always brought home.
+  segment.through(Packet::tcp(ip(v4.client), ip(v4.guarded), tcp_syn));
+  segment.through(Packet::tcp(ip(v6.client), ip(v6.guarded), tcp_syn));
+  segment.through(to_port(44301, tcp_syn));
+  segment.through(to_port(44303, tcp_syn));
+  Packet piece = Packet::tcp(ip(v4.client), ip(v4.guarded), tcp_ack);
+  piece.fragment_offset = 8;
+  segment.through(piece);
+  for (int n = 0; n < 5; ++n)
+    segment.through(to_port(44304, tcp_syn));
+  const model::SignalCounters after = counted();
+  CHECK(after.not_joins == 3);
+  CHECK(after.not_mptcp == 1);
+  CHECK(after.over_rate == 2);
+  CHECK(after.fragments == 1);
+  CHECK(after.brought_home.at({ip(v4.open)}) == 9);
+  CHECK(after.brought_home.at({ip(v6.open)}) == 1);
+  CHECK(after.brought_home.at({ip(vip), model::Port{44304}}) == 3);
+  CHECK(after.brought_home.at({ip(v4.guarded)}) == 0);
+  CHECK(after.brought_home.size() == fresh.brought_home.size());
+}
+
+TEST_CASE("traffic: of very many sources so many are known and no more; the rest passes") {
+  Segment segment;
+  constexpr std::uint32_t sources = 70'000;
+  Packet packet = to_port(44304, tcp_syn);
+  for (std::uint32_t n = 0; n < sources; ++n) {
+    packet.from = ip(fmt::format("10.1{}.{}.{}", n / 65536, n / 256 % 256, n % 256).c_str());
+    segment.sender->send(packet.frame(director_mac, client_mac));
+  }
+  const auto known = [&] {
+    const Inside inside(segment.director);
+    return std::stoul(run("nft list set netdev lbctl syn4_test | grep -o 'limit rate' | wc -l"));
+  };
+  CHECK(known() <= 65535);
+  CHECK(known() > 60'000);
+  {
+    // What the old one has not yet read is the flood.
+    const Inside inside(segment.server);
+    segment.receiver = std::make_unique<Capture>("eth0");
+  }
+  packet.from = ip("10.200.0.1");
+  for (int n = 0; n < 5; ++n)
+    CHECK(segment.through(packet));
+  CHECK(segment.through(Packet::tcp(ip(v4.client), ip(v4.guarded), tcp_syn, mp_join)));
 }
 
 TEST_CASE("traffic: IPv6 sources of one /64 are one") {

@@ -59,6 +59,7 @@ void change_forward(Cluster& cluster, Random& random) {
   service.uthreshold = other.uthreshold;
   service.lthreshold = other.lthreshold;
   service.one_packet = other.one_packet;
+  service.notrack = other.notrack;
   service.netmask = other.netmask;
   service.extras = other.extras;
 }

@@ -109,6 +109,7 @@ std::string text_of(const Service& service, const Cluster& cluster, Random& rand
     out += fmt::format("persistence_timeout = \"{}\"\n", service.persistence);
   if (!service.netmask.empty()) out += fmt::format("persistence_netmask = {}\n", service.netmask);
   if (service.one_packet) out += "one_packet = true\n";
+  if (service.notrack) out += "notrack = true\n";
   if (!service.forward.empty()) out += fmt::format("forward = \"{}\"\n", service.forward);
   if (!service.tunnel.empty()) out += fmt::format("tunnel = {}\n", service.tunnel);
   if (service.server_port != 0) out += fmt::format("server_port = {}\n", service.server_port);
@@ -240,6 +241,7 @@ class Repair {
                     [](const auto& entry) { return entry.second.contains("port = "); });
     const bool udp = service.protocols.contains("udp") || service.protocols.contains("quic");
     service.one_packet = service.one_packet && udp && !masquerade;
+    service.notrack = service.notrack && !masquerade;
     if (service.persistence.empty()) service.netmask.clear();
   }
 

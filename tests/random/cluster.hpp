@@ -68,6 +68,7 @@ struct Service {
   int server_port = 0;                        ///< 0: left out
   int uthreshold = 0, lthreshold = 0;
   bool one_packet = false;
+  bool notrack = false;
   std::string netmask;  ///< its table; empty: left out
   bool join_only = true;
   int port_base = 0;  ///< 0: by signal addresses

@@ -39,6 +39,7 @@ void some_forwarding(Random& random, Service& service) {
   if (service.uthreshold != 0 && random.chance(50))
     service.lthreshold = random.between(1, service.uthreshold - 1);
   service.one_packet = random.chance(20);
+  service.notrack = random.chance(20);
   if (!service.persistence.empty() && random.chance(40))
     service.netmask = random.pick(Texts{"{ ipv4 = 24 }", "{ ipv4 = 16, ipv6 = 56 }"});
 }

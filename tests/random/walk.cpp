@@ -215,7 +215,7 @@ void Walk::expect_used_stand(const Goal& goal, const NodeState& earlier) {
     // By mark: which VIPs have connections nobody knows, so all of them stay.
     if (service.fwmark != 0 && earlier.nft.marks)
       for (const auto& [key, mark] : *earlier.nft.marks)
-        if (mark == service.fwmark && key.address.family() == service.address.family() &&
+        if (mark.value == service.fwmark && key.address.family() == service.address.family() &&
             stood(key.address))
           CHECK(stands(key.address));
     CHECK(number(destination->second.weight) == 0);

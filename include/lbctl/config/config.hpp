@@ -176,6 +176,7 @@ struct Service {
   std::uint8_t persistence_prefix_v4 = 32;  ///< by which clients are grouped under persistence
   std::uint8_t persistence_prefix_v6 = 128;
   model::Forward forward = model::Forward::route;
+  bool notrack = false;                      ///< directors keep conntrack from what clients send it
   model::Tunnel tunnel;                      ///< means something with Forward::tunnel
   std::map<std::string, ServerUse> servers;  ///< by name, at least one; each is in Config
   MptcpSettings mptcp;                       ///< means something with Protocol::mptcp

@@ -1,6 +1,6 @@
 // What lbctl's own nftables tables on a director do. One brings each real server's MPTCP signal
 // address home at ingress, before routing and before IPVS, without state. The other gives packets
-// the firewall mark that their virtual service goes by.
+// the firewall mark that their virtual service goes by, and keeps conntrack from them.
 #pragma once
 
 #include <compare>
@@ -67,6 +67,16 @@ struct SignalForward {
   friend bool operator==(const SignalForward&, const SignalForward&) = default;
 };
 
+/// Packets since that table was made.
+struct SignalCounters {
+  std::map<EndpointKey, std::uint64_t> brought_home;  ///< ICMP about them as well
+  std::uint64_t not_joins = 0;  ///< dropped: SYNs without MP_JOIN to what takes joins only
+  std::uint64_t not_mptcp = 0;  ///< dropped: SYNs without MPTCP to what takes MPTCP only
+  std::uint64_t over_rate = 0;  ///< dropped: SYNs above a limit
+  std::uint64_t fragments = 0;  ///< dropped: pieces that could hide a SYN
+  friend bool operator==(const SignalCounters&, const SignalCounters&) = default;
+};
+
 /// Both ends belong to it.
 struct PortRange {
   Port first{}, last{};
@@ -88,8 +98,26 @@ struct MarkKey {
   friend auto operator<=>(const MarkKey&, const MarkKey&) = default;
 };
 
-/// Table `inet lbctl`: a chain at prerouting that sets the mark of what comes to these.
-using Marks = std::map<MarkKey, std::uint32_t>;
+/// What is put on packets before routing and IPVS see them; one of the two at least.
+struct Mark {
+  std::uint32_t value;  ///< the firewall mark; 0: stays as it is
+  bool untracked;       ///< conntrack does not look at them
+  Mark(std::uint32_t mark = 0, bool off_conntrack = false)
+      : value(mark), untracked(off_conntrack) {}
+  std::string text() const;  ///< "7", "untracked", "7, untracked"
+  friend bool operator==(const Mark&, const Mark&) = default;
+};
+
+/// Table `inet lbctl`: what comes to these gets that.
+using Marks = std::map<MarkKey, Mark>;
+
+/// The chains of that table, at prerouting.
+struct MarkChains {
+  bool marking = false;     ///< after conntrack
+  bool untracking = false;  ///< before it
+  friend bool operator==(const MarkChains&, const MarkChains&) = default;
+};
+MarkChains chains_for(const Marks& marks);
 
 /// The tables as wanted, or as read back. `intact` is only read back: the chains and rules are to
 /// the letter those that lbctl makes. False after a hand edit, an older lbctl, or a device that

@@ -77,7 +77,8 @@ struct Scope {
 struct Observed {
   NodeState state;
   IpvsCounters ipvs_counters;
-  std::map<IpAddress, std::uint32_t> sockets;  ///< TCP connections by local address, if any
+  std::optional<SignalCounters> signal_counters;  ///< of lbctl's table, if that is intact
+  std::map<IpAddress, std::uint32_t> sockets;     ///< TCP connections by local address, if any
 };
 
 }  // namespace lbctl::model

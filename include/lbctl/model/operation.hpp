@@ -73,17 +73,18 @@ struct RemoveSignal {
 };
 
 struct CreateMarks {
+  MarkChains chains;
   bool replaces = false;  ///< what stands goes in the same transaction
 };
 struct RemoveMarks {};
 struct SetMark {
   MarkKey key;
-  std::optional<std::uint32_t> from;  ///< nothing: added
-  std::uint32_t to = 0;
+  std::optional<Mark> from;  ///< nothing: added
+  Mark to;
 };
 struct RemoveMark {
   MarkKey key;
-  std::uint32_t from = 0;
+  Mark from;
 };
 
 struct AddAddress {

@@ -47,6 +47,7 @@ std::string describe(const model::SyncDaemon& daemon);
 std::string describe(const model::TunnelDevice& device);
 std::string describe(const model::FouPort& port);
 std::string describe(const model::SignalForward& forward);  ///< without its addresses
+std::string describe(const model::MarkChains& chains);
 std::string describe(const model::XdpAttachment& attachment);
 
 }  // namespace lbctl::plan

@@ -65,6 +65,7 @@ class NftBackend final : public Backend {
       auto read = read_tables(**socket, dump);
       if (read) {
         out.state.nft = nft::decode(dump, device_name, device_exists);
+        out.signal_counters = nft::count(dump, out.state.nft);
         return {};
       }
       if (read.error().sys() != EINTR) return fail(failed_read(read.error()));

@@ -60,7 +60,7 @@ void Batch::create(std::size_t operation, const model::CreateForward& action,
 }
 
 void Batch::create(std::size_t operation, const model::CreateMarks& action) {
-  create(operation, TableId::marks, action.replaces, make_mark_table(), {});
+  create(operation, TableId::marks, action.replaces, make_mark_table(action.chains), {});
 }
 
 void Batch::create(std::size_t operation, TableId table, bool replaces, const TableObjects& made,
@@ -133,6 +133,13 @@ struct SignalPlace {
   Octets key;
 };
 
+/// For deletion: the kernel compares values that it is given.
+Elements without_values(Elements elements) {
+  for (auto& [key, value] : elements)
+    value.clear();
+  return elements;
+}
+
 SignalPlace place_of(const model::EndpointKey& signal) {
   if (number(signal.port) != 0)
     return {{port_names.signal, port_names.error}, port_names.join_only, port_key(signal)};
@@ -170,16 +177,19 @@ void Batch::remove_signal(std::size_t operation, const model::RemoveSignal& acti
 }
 
 void Batch::set_mark(std::size_t operation, const model::SetMark& action) {
-  const std::string& set = mark_set(action.key.address.family(), action.key.protocol).name;
-  const Octets key = mark_key(action.key);
-  if (action.from) elements(operation, false, TableId::marks, set, {{key, {}}});
-  elements(operation, true, TableId::marks, set, {{key, mark_value(action.to)}});
+  const model::Mark from = action.from.value_or(model::Mark{});
+  const auto gone = mark_elements(action.key, from), come = mark_elements(action.key, action.to);
+  for (const auto& [set, what] : gone)
+    if (!come.contains(set) || come.at(set) != what)
+      elements(operation, false, TableId::marks, set, without_values(what));
+  for (const auto& [set, what] : come)
+    if (!gone.contains(set) || gone.at(set) != what)
+      elements(operation, true, TableId::marks, set, what);
 }
 
 void Batch::remove_mark(std::size_t operation, const model::RemoveMark& action) {
-  elements(operation, false, TableId::marks,
-           mark_set(action.key.address.family(), action.key.protocol).name,
-           {{mark_key(action.key), {}}});
+  for (const auto& [set, what] : mark_elements(action.key, action.from))
+    elements(operation, false, TableId::marks, set, without_values(what));
 }
 
 }  // namespace lbctl::kernel::nft

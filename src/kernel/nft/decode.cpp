@@ -63,6 +63,16 @@ void take_chain(const nlmsghdr& message, TableDump& dump) {
   dump.text.add_chain(*chain);
 }
 
+std::string name_of(const nftnl_set& set) {
+  const char* const name = nftnl_set_get_str(&set, NFTNL_SET_NAME);
+  return name == nullptr ? "" : name;
+}
+
+std::string chain_of(const nftnl_rule& rule) {
+  const char* const chain = nftnl_rule_get_str(&rule, NFTNL_RULE_CHAIN);
+  return chain == nullptr ? "" : chain;
+}
+
 void take_rule(const nlmsghdr& message, TableDump& dump) {
   const auto rule = owned<RuleHandle>(nftnl_rule_alloc());
   if (!well_formed(message) || nftnl_rule_nlmsg_parse(&message, rule.get()) < 0) {
@@ -70,6 +80,7 @@ void take_rule(const nlmsghdr& message, TableDump& dump) {
     return;
   }
   dump.text.add_rule(*rule);
+  dump.packets[chain_of(*rule)].push_back(packets_counted(*rule));
   if (!dump.server_index) dump.server_index = forward_device(*rule);
   if (auto limit = limit_in(*rule)) dump.limits.insert(std::move(*limit));
 }
@@ -81,6 +92,7 @@ void take_set(const nlmsghdr& message, TableDump& dump, bool elements) {
     dump.text.sets["?"] = unreadable;
   } else if (elements) {
     dump.text.add_elements(*set);
+    dump.found[name_of(*set)].merge(packets_counted(*set));
   } else {
     dump.text.add_set(*set);
   }
@@ -188,8 +200,9 @@ void decode_forward(const TableDump& dump, const NameOfIndex& name_of, const Dev
 void decode_marks(const TableDump& dump, model::NftState& state) {
   if (!dump.present) return;
   model::Marks& marks = state.marks.emplace();
-  state.marks_intact = read_marks(dump.text.elements, marks) &&
-                       dump.text == make_text(make_mark_table(), mark_elements(marks));
+  state.marks_intact =
+      read_marks(dump.text.elements, marks) &&
+      dump.text == make_text(make_mark_table(model::chains_for(marks)), mark_elements(marks));
 }
 
 }  // namespace
@@ -199,6 +212,36 @@ model::NftState decode(const Dump& dump, const NameOfIndex& name_of, const Devic
   decode_forward(dump.forward, name_of, exists, state);
   decode_marks(dump.marks, state);
   return state;
+}
+
+namespace {
+
+void add_found(const TableDump& dump, const char* map, bool with_port,
+               std::map<model::EndpointKey, std::uint64_t>& out) {
+  if (const auto set = dump.found.find(map); set != dump.found.end())
+    for (const auto& [key, packets] : set->second)
+      if (const auto signal = signal_of(key, with_port)) out[*signal] += packets;
+}
+
+}  // namespace
+
+std::optional<model::SignalCounters> count(const Dump& dump, const model::NftState& state) {
+  if (!state.forward || !state.intact) return std::nullopt;
+  const TableObjects made =
+      make_forward_table(*state.forward, dump.forward.server_index.value_or(0));
+  model::SignalCounters out;
+  std::map<std::string, std::size_t> passed;
+  for (std::size_t i = 0; i < made.rules.size(); ++i) {
+    const std::string chain = chain_of(*made.rules[i]);
+    // Being intact, both have the same rules in the same order.
+    const std::uint64_t packets = dump.forward.packets.at(chain).at(passed[chain]++);
+    if (made.counted[i] != nullptr) out.*made.counted[i] += packets;
+  }
+  for (const SetNames& sets : {names_v4, names_v6})
+    add_found(dump.forward, sets.signal, false, out.brought_home);
+  add_found(dump.forward, port_names.signal, true, out.brought_home);
+  add_found(dump.forward, port_names.error, true, out.brought_home);
+  return out;
 }
 
 }  // namespace lbctl::kernel::nft

@@ -17,6 +17,9 @@ namespace lbctl::kernel::nft {
 struct TableDump {
   bool present = false;
   TableText text;
+  std::map<std::string, std::vector<std::uint64_t>> packets;  ///< that rules counted, by chain
+  /// Those that elements counted, by set.
+  std::map<std::string, std::map<Octets, std::uint64_t>> found;
   std::optional<std::uint32_t> server_index;         ///< of the first fwd rule
   std::map<std::string, model::SourceLimit> limits;  ///< of its rules, not yet what they are for
 };
@@ -39,5 +42,8 @@ using DeviceExists = std::function<bool(const std::string&)>;
 /// Since Linux 6.16 a chain keeps the name of a device that went away; such a name is not hooked
 /// to anything and is left out.
 model::NftState decode(const Dump& dump, const NameOfIndex& name_of, const DeviceExists& exists);
+
+/// Of the table as it was decoded; nothing if there is none, or not an intact one.
+std::optional<model::SignalCounters> count(const Dump& dump, const model::NftState& state);
 
 }  // namespace lbctl::kernel::nft

@@ -180,7 +180,13 @@ RuleWriter& RuleWriter::set_mark() {
   return *this;
 }
 
-RuleWriter& RuleWriter::counter() {
+RuleWriter& RuleWriter::untrack() {
+  add("notrack");
+  return *this;
+}
+
+RuleWriter& RuleWriter::counter(Counted what) {
+  counted_ = what;
   add("counter");
   return *this;
 }

@@ -6,14 +6,19 @@
 #include <span>
 
 #include "lbctl/model/address.hpp"
+#include "lbctl/model/nft.hpp"
 #include "nftnl.hpp"
 
 namespace lbctl::kernel::nft {
 
-/// Adds to a rule; lives no longer than the rule.
+/// Whose packets a rule counts: a part of model::SignalCounters.
+using Counted = std::uint64_t model::SignalCounters::*;
+
+/// Adds to a rule; lives no longer than the rule, and until the next is begun.
 class RuleWriter {
  public:
-  explicit RuleWriter(nftnl_rule& rule) : rule_(rule) {}
+  /// `counted` becomes what the rule counts.
+  RuleWriter(nftnl_rule& rule, Counted& counted) : rule_(rule), counted_(counted) {}
 
   RuleWriter& meta(std::uint32_t key);  ///< NFT_META_*
   /// `base` is NFT_PAYLOAD_*; offset and length in octets.
@@ -41,7 +46,8 @@ class RuleWriter {
                            std::uint32_t burst);
   RuleWriter& look_up(const char* map, std::uint32_t reg);  ///< key and answer in `reg`
   RuleWriter& set_mark();                                   ///< the packet's mark from register 1
-  RuleWriter& counter();
+  RuleWriter& untrack();                                    ///< `notrack`
+  RuleWriter& counter(Counted what);
   RuleWriter& verdict(int verdict);  ///< NF_ACCEPT, NF_DROP
   /// To the neighbour whose address is in register 2, out of the device with this index.
   RuleWriter& forward(std::uint32_t device_index, std::uint32_t nfproto, const char* map,
@@ -55,6 +61,7 @@ class RuleWriter {
   RuleWriter& send(std::uint32_t nfproto);
   nftnl_expr* add(const char* name);
   nftnl_rule& rule_;
+  Counted& counted_;
 };
 
 }  // namespace lbctl::kernel::nft

@@ -18,6 +18,7 @@
 namespace lbctl::kernel::nft {
 namespace {
 
+using model::SignalCounters;
 using Octet = std::array<std::uint8_t, 1>;
 
 // Before `forward`, which takes what is left. The names say more than the numbers.
@@ -76,7 +77,10 @@ RuleWriter guarded(Rules& rules, const FamilyShape& family) {
 }
 
 void guard_hiding_fragments(Rules& rules, const FamilyShape& family) {
-  guarded(rules, family).hiding_fragment(family.family).counter().verdict(NF_DROP);
+  guarded(rules, family)
+      .hiding_fragment(family.family)
+      .counter(&SignalCounters::fragments)
+      .verdict(NF_DROP);
 }
 
 /// `… tcp flags syn / syn,ack`
@@ -93,7 +97,7 @@ void guard_joins(Rules& rules, const FamilyShape& family) {
       .mask(Octet{0xf0})
       .compare(NFT_CMP_EQ, Octet{0x10})
       .verdict(NF_ACCEPT);
-  guarded_syn(rules, family).counter().verdict(NF_DROP);
+  guarded_syn(rules, family).counter(&SignalCounters::not_joins).verdict(NF_DROP);
 }
 
 /// `ip frag-off & 8191 == 0 ip daddr . tcp dport @join_only_port4 tcp flags syn / syn,ack`
@@ -116,7 +120,7 @@ void guard_port_joins(Rules& rules) {
       .mask(Octet{0xf0})
       .compare(NFT_CMP_EQ, Octet{0x10})
       .verdict(NF_ACCEPT);
-  guarded_port_syn(rules).counter().verdict(NF_DROP);
+  guarded_port_syn(rules).counter(&SignalCounters::not_joins).verdict(NF_DROP);
 }
 
 /// `meta pkttype host ip ttl > 1`
@@ -146,7 +150,7 @@ RuleWriter forwarded_whole(Rules& rules, std::uint8_t protocol) {
 
 void forward_ports_home(Rules& rules, std::uint32_t server_index) {
   constexpr std::uint32_t quoted_source_port = 8 + 20;  // behind the ICMP and the quoted IP header
-  forwarded_whole(rules, IPPROTO_TCP).counter().forward_by_port(server_index, port_names.signal, 2);
+  forwarded_whole(rules, IPPROTO_TCP).forward_by_port(server_index, port_names.signal, 2);
   // `icmp type @icmp_error4 @th,64,8 0x45 @th,136,8 0x6`: about TCP, its IP header without options.
   forwarded_whole(rules, IPPROTO_ICMP)
       .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1)
@@ -155,19 +159,16 @@ void forward_ports_home(Rules& rules, std::uint32_t server_index) {
       .compare(NFT_CMP_EQ, Octet{0x45})
       .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 8 + 9, 1)
       .compare(NFT_CMP_EQ, Octet{IPPROTO_TCP})
-      .counter()
       .forward_by_port(server_index, port_names.error, quoted_source_port);
 }
 
 void forward_home(Rules& rules, const FamilyShape& family, std::uint32_t server_index) {
   forwarded(rules, family, IPPROTO_TCP)
-      .counter()
       .forward(server_index, family.nfproto, family.sets.signal, family.destination_offset,
                family.address_octets);
   forwarded(rules, family, family.icmp)
       .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1)
       .in_set(family.sets.icmp)
-      .counter()
       .forward(server_index, family.nfproto, family.sets.signal, family.destination_offset,
                family.address_octets);
 }
@@ -188,14 +189,15 @@ constexpr std::string_view quoted_port(
 
 std::span<const SetShape> forward_sets() {
   static const std::array<SetShape, 10> shapes{{
-      {names_v4.signal, type_ipv4, 4, type_ipv4, 4},
-      {names_v6.signal, type_ipv6, 16, type_ipv6, 16},
+      {names_v4.signal, type_ipv4, 4, type_ipv4, 4, true},
+      {names_v6.signal, type_ipv6, 16, type_ipv6, 16, true},
       {names_v4.join_only, type_ipv4, 4},
       {names_v6.join_only, type_ipv6, 16},
       {names_v4.icmp, type_icmp, 1},
       {names_v6.icmp, type_icmpv6, 1},
-      {port_names.signal, joined(type_ipv4, type_port), 8, type_ipv4, 4},
-      {port_names.error, joined(type_ipv4, type_integer), 8, type_ipv4, 4, false, quoted_port},
+      {port_names.signal, joined(type_ipv4, type_port), 8, type_ipv4, 4, true},
+      {port_names.error, joined(type_ipv4, type_integer), 8, type_ipv4, 4, true, false,
+       quoted_port},
       {port_names.join_only, joined(type_ipv4, type_port), 8},
       {port_names.icmp, type_icmp, 1},
   }};

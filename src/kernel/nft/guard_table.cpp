@@ -14,6 +14,7 @@ namespace lbctl::kernel::nft {
 namespace {
 
 using model::Family;
+using model::SignalCounters;
 using Octet = std::array<std::uint8_t, 1>;
 using TwoOctets = std::array<std::uint8_t, 2>;
 
@@ -163,7 +164,7 @@ void guard_fragments(TableObjects& to, const model::SignalForward& forward) {
         .destination(family)
         .in_set(guard_names(family).whole)
         .hiding_fragment(family)
-        .counter()
+        .counter(&SignalCounters::fragments)
         .verdict(NF_DROP);
 }
 
@@ -173,7 +174,7 @@ void guard_mptcp_only(TableObjects& to, const model::SignalForward& forward) {
     syn_to(to, "guard", family, guard_names(family).mptcp_only)
         .mptcp_present()
         .compare(NFT_CMP_EQ, Octet{0})
-        .counter()
+        .counter(&SignalCounters::not_mptcp)
         .verdict(NF_DROP);
 }
 
@@ -186,7 +187,7 @@ void limit_sources(TableObjects& to, const model::SignalForward& forward) {
     if (limit.prefix < octets * 8) rule.mask(mask_of(limit.prefix, octets));
     rule.update_limit(name.c_str(), limit.rate.packets, model::seconds(limit.rate.per),
                       limit.rate.burst)
-        .counter()
+        .counter(&SignalCounters::over_rate)
         .verdict(NF_DROP);
   }
 }

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
+#include <span>
 
 namespace lbctl::kernel::nft {
 namespace {
@@ -16,29 +18,41 @@ using model::Family;
 using model::L4;
 
 constexpr std::uint32_t key4 = joined(type_ipv4, type_port), key6 = joined(type_ipv6, type_port);
-const std::array<SetShape, 4> shapes{{
-    {"mark_tcp4", key4, 8, type_mark, 4, true},
-    {"mark_udp4", key4, 8, type_mark, 4, true},
-    {"mark_tcp6", key6, 20, type_mark, 4, true},
-    {"mark_udp6", key6, 20, type_mark, 4, true},
+const std::array<SetShape, 8> shapes{{
+    {"mark_tcp4", key4, 8, type_mark, 4, false, true},
+    {"mark_udp4", key4, 8, type_mark, 4, false, true},
+    {"mark_tcp6", key6, 20, type_mark, 4, false, true},
+    {"mark_udp6", key6, 20, type_mark, 4, false, true},
+    {"untracked_tcp4", key4, 8, 0, 0, false, true},
+    {"untracked_udp4", key4, 8, 0, 0, false, true},
+    {"untracked_tcp6", key6, 20, 0, 0, false, true},
+    {"untracked_udp6", key6, 20, 0, 0, false, true},
 }};
+constexpr std::size_t first_untracked = 4;
 
-/// `meta mark set ip daddr . tcp dport map @mark_tcp4`: a key that is not in the map ends the rule.
-void mark_packets(TableObjects& to, Family family, L4 protocol) {
+const SetShape& set_of(Family family, L4 protocol, bool untracked) {
+  return shapes.at((untracked ? first_untracked : 0u) + (family == Family::v4 ? 0u : 2u) +
+                   (protocol == L4::tcp ? 0u : 1u));
+}
+
+constexpr std::array families{Family::v4, Family::v6};
+constexpr std::array protocols{L4::tcp, L4::udp};
+
+/// `ip daddr . tcp dport` is in register 1 then.
+RuleWriter by_vip_and_port(TableObjects& to, const char* chain, Family family, L4 protocol) {
   using Octet = std::array<std::uint8_t, 1>;
   const bool v4 = family == Family::v4;
   const auto nfproto = static_cast<std::uint8_t>(v4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
   const auto l4proto = static_cast<std::uint8_t>(protocol == L4::tcp ? IPPROTO_TCP : IPPROTO_UDP);
-  add_rule(to, TableId::marks, "marking")
-      .meta(NFT_META_NFPROTO)
+  RuleWriter rule = add_rule(to, TableId::marks, chain);
+  rule.meta(NFT_META_NFPROTO)
       .compare(NFT_CMP_EQ, Octet{nfproto})
       .meta(NFT_META_L4PROTO)
       .compare(NFT_CMP_EQ, Octet{l4proto})
       .payload(NFT_PAYLOAD_NETWORK_HEADER, v4 ? 16 : 24, v4 ? 4 : 16)
       // The port behind the address; the kernel has two names for a register on whole 16 octets.
-      .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, v4 ? NFT_REG32_01 : NFT_REG_2)
-      .look_up(mark_set(family, protocol).name.c_str(), NFT_REG_1)
-      .set_mark();
+      .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, v4 ? NFT_REG32_01 : NFT_REG_2);
+  return rule;
 }
 
 std::optional<model::MarkKey> key_of(const Octets& octets, const SetShape& shape, L4 protocol) {
@@ -54,21 +68,19 @@ std::optional<model::MarkKey> key_of(const Octets& octets, const SetShape& shape
   return model::MarkKey{*ip, protocol, {port(first), port(last)}};
 }
 
-}  // namespace
-
-std::span<const SetShape> mark_sets() {
-  return shapes;
-}
-
-const SetShape& mark_set(Family family, L4 protocol) {
-  return shapes.at((family == Family::v4 ? 0u : 2u) + (protocol == L4::tcp ? 0u : 1u));
-}
-
 Octets mark_key(const model::MarkKey& key) {
   Octets out = octets_of(key.address);
   append(out, octets_of(key.ports.first));
   append(out, octets_of(key.address));
   append(out, octets_of(key.ports.last));
+  return out;
+}
+
+std::vector<SetShape> shapes_for(model::MarkChains chains) {
+  const std::span all(shapes);
+  std::vector<SetShape> out;
+  if (chains.marking) std::ranges::copy(all.first(first_untracked), std::back_inserter(out));
+  if (chains.untracking) std::ranges::copy(all.subspan(first_untracked), std::back_inserter(out));
   return out;
 }
 
@@ -79,42 +91,82 @@ Octets mark_value(std::uint32_t mark) {
   return out;
 }
 
+/// Calls `each(key, value)` for what one set holds; false if a key does not fit the model.
+template <class Each>
+bool read_set(const std::map<std::string, Elements>& elements, const SetShape& shape, L4 protocol,
+              Each each) {
+  const auto found = elements.find(shape.name);
+  if (found == elements.end()) return true;
+  bool whole = true;
+  for (const auto& [octets, value] : found->second) {
+    const auto key = key_of(octets, shape, protocol);
+    whole = whole && key && value.size() == shape.data_octets;
+    if (key && value.size() == shape.data_octets) each(*key, value);
+  }
+  return whole;
+}
+
+}  // namespace
+
+std::span<const SetShape> mark_sets() {
+  return shapes;
+}
+
+std::map<std::string, Elements> mark_elements(const model::MarkKey& key, const model::Mark& mark) {
+  const auto name = [&](bool untracked) {
+    return set_of(key.address.family(), key.protocol, untracked).name;
+  };
+  std::map<std::string, Elements> out;
+  if (mark.value != 0) out[name(false)][mark_key(key)] = mark_value(mark.value);
+  if (mark.untracked) out[name(true)][mark_key(key)];
+  return out;
+}
+
 std::map<std::string, Elements> mark_elements(const model::Marks& marks) {
   std::map<std::string, Elements> all;
-  for (const SetShape& shape : shapes)
+  for (const SetShape& shape : shapes_for(model::chains_for(marks)))
     all[shape.name];
   for (const auto& [key, mark] : marks)
-    all[mark_set(key.address.family(), key.protocol).name][mark_key(key)] = mark_value(mark);
+    for (auto& [set, elements] : mark_elements(key, mark))
+      all[set].merge(elements);
   return all;
 }
 
 bool read_marks(const std::map<std::string, Elements>& elements, model::Marks& out) {
   bool whole = true;
-  for (const Family family : {Family::v4, Family::v6}) {
-    for (const L4 protocol : {L4::tcp, L4::udp}) {
-      const SetShape& shape = mark_set(family, protocol);
-      const auto found = elements.find(shape.name);
-      if (found == elements.end()) continue;
-      for (const auto& [octets, value] : found->second) {
-        const auto key = key_of(octets, shape, protocol);
-        std::uint32_t mark = 0;
-        whole = whole && key && value.size() == sizeof mark;
-        if (!key || value.size() != sizeof mark) continue;
-        std::memcpy(&mark, value.data(), sizeof mark);
-        out[*key] = mark;
-      }
+  for (const Family family : families) {
+    for (const L4 protocol : protocols) {
+      whole &= read_set(elements, set_of(family, protocol, false), protocol,
+                        [&](const model::MarkKey& key, const Octets& value) {
+                          std::memcpy(&out[key].value, value.data(), value.size());
+                        });
+      whole &=
+          read_set(elements, set_of(family, protocol, true), protocol,
+                   [&](const model::MarkKey& key, const Octets&) { out[key].untracked = true; });
     }
   }
   return whole;
 }
 
-TableObjects make_mark_table() {
-  TableObjects made = make_table(TableId::marks, {shapes.begin(), shapes.end()});
-  // Beside other tools' marks, before routing looks at them.
-  made.chains.push_back(base_chain("marking", NF_INET_PRE_ROUTING, NF_IP_PRI_MANGLE));
-  for (const Family family : {Family::v4, Family::v6})
-    for (const L4 protocol : {L4::tcp, L4::udp})
-      mark_packets(made, family, protocol);
+TableObjects make_mark_table(model::MarkChains chains) {
+  TableObjects made = make_table(TableId::marks, shapes_for(chains));
+  if (chains.untracking) {
+    made.chains.push_back(base_chain("untracking", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW));
+    for (const Family family : families)
+      for (const L4 protocol : protocols)
+        by_vip_and_port(made, "untracking", family, protocol)
+            .in_set(set_of(family, protocol, true).name.c_str())
+            .untrack();
+  }
+  if (chains.marking) {
+    // Beside other tools' marks, before routing looks at them.
+    made.chains.push_back(base_chain("marking", NF_INET_PRE_ROUTING, NF_IP_PRI_MANGLE));
+    for (const Family family : families)
+      for (const L4 protocol : protocols)
+        by_vip_and_port(made, "marking", family, protocol)
+            .look_up(set_of(family, protocol, false).name.c_str(), NFT_REG_1)
+            .set_mark();
+  }
   return made;
 }
 

@@ -11,19 +11,15 @@
 
 namespace lbctl::kernel::nft {
 
-/// Which map of the table that key belongs in: "mark_tcp4".
-const SetShape& mark_set(model::Family family, model::L4 protocol);
 std::span<const SetShape> mark_sets();
 
-Octets mark_key(const model::MarkKey& key);
-Octets mark_value(std::uint32_t mark);
-
-/// Elements of every map, by its name.
+/// Elements of the table's sets, by their names: "mark_tcp4", "untracked_tcp4".
+std::map<std::string, Elements> mark_elements(const model::MarkKey& key, const model::Mark& mark);
 std::map<std::string, Elements> mark_elements(const model::Marks& marks);
 /// False if an element does not fit the model.
 bool read_marks(const std::map<std::string, Elements>& elements, model::Marks& out);
 
 /// The table without elements.
-TableObjects make_mark_table();
+TableObjects make_mark_table(model::MarkChains chains);
 
 }  // namespace lbctl::kernel::nft

@@ -99,6 +99,7 @@ constexpr Expression expressions[]{
     {"fwd", {forward, NFTA_FWD_MAX}},
     {"limit", {limit, NFTA_LIMIT_MAX}},
     {"dynset", {dynset, NFTA_DYNSET_MAX}},
+    {"notrack", {{}, 0}},
 };
 
 constexpr Rule table[]{{NFTA_TABLE_NAME, Kind::string}, {NFTA_TABLE_FLAGS, Kind::u32},
@@ -137,7 +138,9 @@ constexpr Rule set[]{{NFTA_SET_TABLE, Kind::string},
                      {NFTA_SET_USERDATA, Kind::octets},
                      {NFTA_SET_PAD, Kind::octets},
                      {NFTA_SET_OBJ_TYPE, Kind::u32},
-                     {NFTA_SET_HANDLE, Kind::u64}};
+                     {NFTA_SET_HANDLE, Kind::u64},
+                     {NFTA_SET_EXPR, Kind::expression},
+                     {NFTA_SET_EXPRESSIONS, Kind::nest, &expressions_in_list}};
 constexpr Rule element[]{{NFTA_SET_ELEM_KEY, Kind::nest, &data_policy},
                          {NFTA_SET_ELEM_KEY_END, Kind::nest, &data_policy},
                          {NFTA_SET_ELEM_DATA, Kind::nest, &data_policy},
@@ -145,7 +148,9 @@ constexpr Rule element[]{{NFTA_SET_ELEM_KEY, Kind::nest, &data_policy},
                          {NFTA_SET_ELEM_TIMEOUT, Kind::u64},
                          {NFTA_SET_ELEM_EXPIRATION, Kind::u64},
                          {NFTA_SET_ELEM_USERDATA, Kind::octets},
-                         {NFTA_SET_ELEM_PAD, Kind::octets}};
+                         {NFTA_SET_ELEM_PAD, Kind::octets},
+                         {NFTA_SET_ELEM_EXPR, Kind::expression},
+                         {NFTA_SET_ELEM_EXPRESSIONS, Kind::nest, &expressions_in_list}};
 // libnftnl 1.2.4 takes the attributes of an element for those of a set, of which there are more,
 // and writes the surplus behind its table.
 constexpr Policy element_policy{element, NFTA_SET_MAX};

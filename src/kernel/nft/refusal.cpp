@@ -16,10 +16,10 @@ std::string step(const model::Action& action) {
                        set->to.server ? set->to.server->text() : "nowhere");
   if (const auto* remove = std::get_if<model::RemoveSignal>(&action))
     return fmt::format("nft: remove signal address {}", remove->signal.text());
-  if (std::holds_alternative<model::CreateMarks>(action)) return "nft: create the firewall marks";
-  if (std::holds_alternative<model::RemoveMarks>(action)) return "nft: remove the firewall marks";
+  if (std::holds_alternative<model::CreateMarks>(action)) return "nft: create the marks";
+  if (std::holds_alternative<model::RemoveMarks>(action)) return "nft: remove the marks";
   if (const auto* set = std::get_if<model::SetMark>(&action))
-    return fmt::format("nft: set mark {} for {}", set->to, set->key.text());
+    return fmt::format("nft: set mark {} for {}", set->to.text(), set->key.text());
   if (const auto* remove = std::get_if<model::RemoveMark>(&action))
     return fmt::format("nft: remove the mark for {}", remove->key.text());
   return "nft";
@@ -44,7 +44,13 @@ Error refusal(const netlink::Verdict& verdict, const Batch::Note& note,
     return Error(Errc::unsupported, what, verdict.sys)
         .kernel_said(verdict.words)
         .with_hint("modprobe nft_fwd_netdev (kernel option CONFIG_NFT_FWD_NETDEV)");
-  if (std::holds_alternative<model::CreateMarks>(action) && absent(verdict.sys))
+  const auto* marks = std::get_if<model::CreateMarks>(&action);
+  if (marks != nullptr && marks->chains.untracking && note.carries == Batch::Carries::rule &&
+      absent(verdict.sys))
+    return Error(Errc::unsupported, what, verdict.sys)
+        .kernel_said(verdict.words)
+        .with_hint("modprobe nft_ct (kernel option CONFIG_NFT_CT)");
+  if (marks != nullptr && absent(verdict.sys))
     return Error(Errc::unsupported, what, verdict.sys)
         .kernel_said(verdict.words)
         .with_hint("modprobe nf_tables (kernel options CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET)");

@@ -23,6 +23,13 @@ void say_host_order(nftnl_set& set) {
                      nftnl_udata_buf_len(notes.get()));
 }
 
+/// The set owns it then.
+nftnl_expr* owned_expression(const char* name) {
+  nftnl_expr* made = nftnl_expr_alloc(name);
+  if (made == nullptr) throw std::bad_alloc();
+  return made;
+}
+
 SetHandle make_set(const SetShape& shape, std::uint16_t family) {
   auto set = owned<SetHandle>(nftnl_set_alloc());
   std::uint32_t flags = shape.data_octets != 0 ? NFT_SET_MAP : 0;
@@ -47,6 +54,7 @@ SetHandle make_set(const SetShape& shape, std::uint16_t family) {
     nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, shape.data_type);
     nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, shape.data_octets);
   }
+  if (shape.counted) nftnl_set_add_expr(set.get(), owned_expression("counter"));
   if (shape.data_type == type_mark) say_host_order(*set);
   if (!shape.note.empty())
     nftnl_set_set_data(set.get(), NFTNL_SET_USERDATA, shape.note.data(),
@@ -110,7 +118,8 @@ RuleWriter add_rule(TableObjects& to, TableId id, const char* chain) {
   nftnl_rule_set_str(rule.get(), NFTNL_RULE_CHAIN, chain);
   nftnl_rule_set_u32(rule.get(), NFTNL_RULE_FAMILY, info(id).family);
   to.rules.push_back(std::move(rule));
-  return RuleWriter(*to.rules.back());
+  to.counted.push_back(nullptr);
+  return RuleWriter(*to.rules.back(), to.counted.back());
 }
 
 SetHandle make_element_carrier(const SetShape& set) {

@@ -39,6 +39,7 @@ struct SetShape {
   std::string name;
   std::uint32_t key_type, key_octets;
   std::uint32_t data_type = 0, data_octets = 0;  ///< 0: not a map
+  bool counted = false;                          ///< each element counts the packets that found it
   bool intervals = false;      ///< of an address and a port, each of which may be a range
   std::string_view note = {};  ///< nft's own, kept beside the set
   /// With both the packets themselves fill it: at most so many, each for so many milliseconds.
@@ -62,6 +63,7 @@ struct TableObjects {
   std::vector<SetShape> shapes;
   std::vector<SetHandle> sets;    ///< of these shapes
   std::vector<RuleHandle> rules;  ///< in their order, the chain is in each
+  std::vector<Counted> counted;   ///< beside them; null where a rule counts nothing
 };
 
 template <class Handle, class T>

@@ -61,17 +61,33 @@ int search_forward(nftnl_expr* expr, void* out) {
   return 0;
 }
 
+Octets part_of(nftnl_set_elem* element, std::uint16_t attribute) {
+  std::uint32_t length = 0;
+  const auto* data =
+      static_cast<const std::uint8_t*>(nftnl_set_elem_get(element, attribute, &length));
+  return data == nullptr ? Octets{} : Octets(data, data + length);
+}
+
+Octets key_of(nftnl_set_elem* element) {
+  Octets key = part_of(element, NFTNL_SET_ELEM_KEY);
+  append(key, part_of(element, NFTNL_SET_ELEM_KEY_END));
+  return key;
+}
+
 int collect_element(nftnl_set_elem* element, void* out) {
-  auto& elements = *static_cast<Elements*>(out);
-  const auto octets = [element](std::uint16_t attribute) {
-    std::uint32_t length = 0;
-    const auto* data =
-        static_cast<const std::uint8_t*>(nftnl_set_elem_get(element, attribute, &length));
-    return data == nullptr ? Octets{} : Octets(data, data + length);
-  };
-  Octets key = octets(NFTNL_SET_ELEM_KEY);
-  append(key, octets(NFTNL_SET_ELEM_KEY_END));
-  elements[std::move(key)] = octets(NFTNL_SET_ELEM_DATA);
+  (*static_cast<Elements*>(out))[key_of(element)] = part_of(element, NFTNL_SET_ELEM_DATA);
+  return 0;
+}
+
+int take_counter(nftnl_expr* expr, void* out) {
+  if (std::string_view(text_or_empty(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME))) == "counter")
+    *static_cast<std::uint64_t*>(out) = nftnl_expr_get_u64(expr, NFTNL_EXPR_CTR_PACKETS);
+  return 0;
+}
+
+int append_name(nftnl_expr* expr, void* out) {
+  *static_cast<std::string*>(out) +=
+      fmt::format(" {}", text_or_empty(nftnl_expr_get_str(expr, NFTNL_EXPR_NAME)));
   return 0;
 }
 
@@ -125,6 +141,7 @@ void TableText::add_set(const nftnl_set& set) {
     sets[name] += fmt::format(" size {}", nftnl_set_get_u32(&set, NFTNL_SET_DESC_SIZE));
     filled_by_packets.insert(name);
   }
+  nftnl_set_expr_foreach(&set, append_name, &sets[name]);
   elements[name];
 }
 
@@ -151,6 +168,26 @@ std::string TableText::text() const {
       for (const std::string& rule : found->second)
         out += fmt::format("  {}\n", rule);
   }
+  return out;
+}
+
+std::uint64_t packets_counted(const nftnl_rule& rule) {
+  std::uint64_t packets = 0;
+  nftnl_expr_foreach(const_cast<nftnl_rule*>(&rule), take_counter, &packets);
+  return packets;
+}
+
+std::map<Octets, std::uint64_t> packets_counted(const nftnl_set& set) {
+  std::map<Octets, std::uint64_t> out;
+  nftnl_set_elem_foreach(
+      const_cast<nftnl_set*>(&set),
+      [](nftnl_set_elem* element, void* to) {
+        std::uint64_t packets = 0;
+        nftnl_set_elem_expr_foreach(element, take_counter, &packets);
+        (*static_cast<std::map<Octets, std::uint64_t>*>(to))[key_of(element)] = packets;
+        return 0;
+      },
+      &out);
   return out;
 }
 

@@ -33,6 +33,11 @@ struct TableText {
   std::string text() const;
 };
 
+/// What the rule's counter stands at; 0 if it has none.
+std::uint64_t packets_counted(const nftnl_rule& rule);
+/// What the elements' counters stand at, by key.
+std::map<Octets, std::uint64_t> packets_counted(const nftnl_set& set);
+
 /// The interface index that the first `fwd` of the rule sends to.
 std::optional<std::uint32_t> forward_device(const nftnl_rule& rule);
 

@@ -14,7 +14,8 @@ if FULL:
 
 
 def edits(signal, via):
-    out = {ADDRESS: f'signal = "{signal}"\nvia = "{via}"'}
+    # An announcement that gets lost is repeated after the kernel's two minutes otherwise.
+    out = {ADDRESS: f'signal = "{signal}"\nvia = "{via}"', "[services.web]\n": '[mptcp]\nadd_addr_timeout = "2s"\n\n[services.web]\n'}
     if signal == "port":
         out[ADDRESS] += "\nport_base = 44300"
         out[BOTH_VIPS] = TWO_VIPS

@@ -130,23 +130,63 @@ def set_up(node, last):
         "route add default via 2001:db8:100::1\n")
 
 
+DOWNLOAD = 10_000_000
+
+
+class Downloads:
+    """Two of 10 MB by each family, slowly enough that they are under way for some time."""
+
+    def __init__(self, lab):
+        for device in ("eth1", "eth2"):
+            run("tc", "-n", "lab-router", "qdisc", "add", "dev", device, "root", "tbf", "rate", "16mbit",
+                "burst", "64k", "latency", "200ms")
+        self.began = self.received()
+        self.logs = [os.path.join(lab.folder, f"download-{family}.log") for family in (4, 6)]
+        self.processes = [lab.start("client", ECHO, "connect", vip_port(family, 443), "--count", 2, "--want-subflows",
+                                    2, "--timeout", "30s", "--download", DOWNLOAD, log=log)
+                          for family, log in zip((4, 6), self.logs)]
+
+    @staticmethod
+    def received():
+        links = json.loads(run("ip", "-j", "-s", "-n", "lab-client", "link").stdout)
+        return sum(link["stats64"]["rx"]["bytes"] for link in links if link["ifname"] != "lo")
+
+    def wait_until_under_way(self):
+        wait_for("a good part of the downloads", lambda: self.received() - self.began > DOWNLOAD)
+        return all(process.poll() is None for process in self.processes)
+
+    def reports(self):
+        for process in self.processes:
+            process.wait(timeout=120)
+        found = []
+        for log in self.logs:
+            with open(log, encoding="utf-8") as file:
+                found += objects(file.read())
+        return found
+
+
 def takeover(checks):
-    """A second director takes the addresses over while connections talk: extra subflows live on"""
+    """A second director takes the addresses over while connections talk and download: extra subflows live on"""
     with Lab(config={"[services.web]\n": DIR2}) as lab:
         lab.apply()
         lab.serve_echo()
         second_director(lab)
         client_mptcp("uplinks")
         talks = [talk_on(lab, family) for family in (4, 6)]
+        downloads = Downloads(lab)
+        checks.that("all downloads are under way at the takeover", downloads.wait_until_under_way())
         lab.lbctl("dir1", "down")
         lab.lbctl("dir2", "apply")
         for family, talk in zip((4, 6), talks):
             go_on(checks, f"IPv{family}, after the takeover", talk, 6)
         # IPVS on dir2 knows none of the connections; what comes through is what nftables forwards.
-        forwarded = [int(line.split("packets ")[1].split()[0]) for line in
-                     on("dir2", "nft", "list", "chain", "netdev", "lbctl", "forward").stdout.splitlines()
-                     if "l4proto tcp counter" in line and "@signal_port4" not in line]
-        checks.that("they live by the second director's table", len(forwarded) == 2 and min(forwarded) > 10, forwarded)
+        status = json.loads(lab.lbctl("dir2", "-j", "status").stdout)["signal_addresses"]["addresses"]
+        for family in (4, 6):
+            home = {one["signal"]: one["packets"] for one in status if (":" in one["signal"]) == (family == 6)}
+            checks.that(f"IPv{family}: they live by the second director's table", sum(home.values()) > 100, home)
+        reports = downloads.reports()
+        checks.equal("four downloads of 10 MB come through, too",
+                     (len(reports), [r for r in reports if not r["bytes_ok"]]), (4, []))
         check_new(checks, lab)
 
 
@@ -188,4 +228,28 @@ def mends(checks):
         check_new(checks, lab)
 
 
-SCENARIOS = [floods, takeover, mends]
+FIREWALL = "table inet firewall { chain in { type filter hook input priority 0; ct state invalid counter drop; }; }"
+
+
+def conntrack(checks):
+    """A firewall on the director that drops what conntrack calls invalid: with notrack it drops nothing of ours"""
+    with Lab(config={'via = "forward"': 'via = "ipvs"', "[services.web]\n": "[services.web]\nnotrack = true\n"}) as lab:
+        lab.apply()
+        lab.serve_echo()
+        on("dir1", "nft", FIREWALL)
+        client_mptcp("uplinks")
+        for family in (4, 6):
+            reports = lab.connect(family, 8, "--want-subflows", 2, "--timeout", "20s")
+            checks.equal(f"IPv{family}: connections and their joins come through the firewall",
+                         [r for r in reports if not r["bytes_ok"] or not extra_subflows(r)], [])
+        listing = on("dir1", "nft", "list", "table", "inet", "firewall").stdout
+        checks.that("it dropped nothing", "invalid counter packets 0 " in listing, listing)
+        lab.edit_config({"notrack = true\n": ""})
+        lab.lbctl("dir1", "apply")
+        reports = lab.connect(4, 4, "--timeout", "3s")
+        checks.equal("without notrack no connection works", [r for r in reports if r["bytes_ok"]], [])
+        listing = on("dir1", "nft", "list", "table", "inet", "firewall").stdout
+        checks.that("for it drops them", "invalid counter packets 0 " not in listing, listing)
+
+
+SCENARIOS = [floods, takeover, mends, conntrack]

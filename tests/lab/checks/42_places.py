@@ -82,6 +82,12 @@ def elements(name):
     return read
 
 
+def untracked(node):
+    """Keys that conntrack does not see, TCP and IPv4."""
+    found = re.search(r"set untracked_tcp4 {[^}]*elements = { ([^}]*) }", shown(node, "nft list ruleset"))
+    return [" ".join(one.split()) for one in found[1].split(",")] if found else []
+
+
 def ipvs(node):
     """[protocol, VIP and port, servers that get new connections] of each service."""
     services = {}
@@ -169,6 +175,9 @@ GROUPS = [
         ("guard.mptcp_only", "[services.web.mptcp]", elements("mptcp_only4"),
          ("[services.web.guard]\nmptcp_only = true\n[services.web.mptcp]", ["192.0.2.100 . 443"]),
          ("[services.web.guard]\nmptcp_only = false\n[services.web.mptcp]", [])),
+        ("notrack", 'vip = ["192.0.2.104"]\nports = [82]', untracked,
+         ('vip = ["192.0.2.104"]\nnotrack = true\nports = [82]', ["192.0.2.104 . 82"]),
+         ('vip = ["192.0.2.104"]\nnotrack = false\nports = [82]', [])),
         ("join_only", "join_only = true", lambda node: len(elements("join_only4")(node)),
          ("join_only = false", 0), ("join_only = true", 2)),
     ]),

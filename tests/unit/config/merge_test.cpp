@@ -130,6 +130,7 @@ TEST_CASE("merge: defaults of IPVS go to the services that can take them") {
 [defaults.service]
 ports = [80]
 one_packet = true
+notrack = true
 server_port = 8080
 uthreshold = 100
 lthreshold = 90
@@ -143,6 +144,10 @@ vip = ["192.0.2.101"]
 protocols = ["udp"]
 forward = "tunnel"
 uthreshold = 10
+[services.near]
+vip = ["192.0.2.102"]
+protocols = ["tcp"]
+servers = ["rs2"]
 )"),
                                   "t");
   CHECK(loaded.diagnostics.size() == 2);  // one_packet leaves no connections; two ways of answering
@@ -153,6 +158,9 @@ uthreshold = 10
   const Service& far = loaded.config->services.at("far");
   CHECK(far.servers.at("rs1") == ServerUse{{model::Weight{1}}, {}, 10, 0});
   CHECK(far.flags.one_packet);
+  CHECK_FALSE(nat.notrack);
+  CHECK(far.notrack);
+  CHECK(loaded.config->services.at("near").notrack);  // it is forwarded by "dr" without saying so
   CHECK(far.tunnel.type == model::TunnelType::gre);
 }
 

@@ -190,6 +190,29 @@ TEST_CASE("resolve: a node that is not in the file is not found") {
   CHECK(got.error().code() == Errc::not_found);
 }
 
+TEST_CASE("resolve director: with notrack what clients send is untracked, joins by IPVS too") {
+  const Desired got = director(test::with_nodes(R"(
+[services.web]
+vip = ["192.0.2.100"]
+ports = [443]
+protocols = ["mptcp", "udp"]
+servers = ["rs1"]
+notrack = true
+[services.web.mptcp]
+via = "ipvs"
+[services.mail]
+vip = ["192.0.2.101"]
+ports = [25]
+protocols = ["tcp"]
+)"));
+  REQUIRE(got.state.nft.marks);
+  const PortRange https{Port{443}, Port{443}};
+  CHECK(*got.state.nft.marks == Marks{{{ip("192.0.2.100"), L4::tcp, https}, {0, true}},
+                                      {{ip("192.0.2.100"), L4::udp, https}, {0, true}},
+                                      {{ip("192.0.2.111"), L4::tcp, https}, {0, true}},
+                                      {{ip("2001:db8::111"), L4::tcp, https}, {0, true}}});
+}
+
 TEST_CASE(
     "resolve director: by mark there is one service for each family, and marks for its ports") {
   const Desired got = director(test::with_nodes(R"(
@@ -346,12 +369,13 @@ guard = { syn_rate = "7/hour" }
   const auto server = resolve(test::config_of(text), "rs1", {});
   REQUIRE(server);
   REQUIRE(server->state.nft.forward);
+  // All of it once more; rs1 is the only server of web.
   CHECK(*server->state.nft.forward == SignalForward{{"eth1"},
                                                     "",
                                                     {{{ip("192.0.2.111")}, {std::nullopt, true}},
                                                      {{ip("2001:db8::111")}, {std::nullopt, true}}},
-                                                    {},
-                                                    {}});
+                                                    table.mptcp_only,
+                                                    table.limits});
 }
 
 TEST_CASE("resolve: where the network brings joins, the servers limit them") {

@@ -26,7 +26,7 @@ Marks example() {
 /// The messages of a transaction that makes the table, as the kernel would list its parts.
 std::vector<std::vector<std::uint8_t>> created() {
   Batch batch(1);
-  batch.create(0, CreateMarks{});
+  batch.create(0, CreateMarks{chains_for(example())});
   for (const auto& [key, mark] : example())
     batch.set_mark(0, {key, {}, mark});
   std::vector<std::vector<std::uint8_t>> out;

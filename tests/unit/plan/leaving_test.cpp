@@ -80,6 +80,38 @@ TEST_CASE("leaving: a destination with connections stays, with its signal addres
   CHECK(plan.stays.destinations.at({web, b}).deadline == UnixTime{1300});
 }
 
+TEST_CASE("leaving: joins that IPVS brings home do so as long as their server has connections") {
+  const ServiceKey joins{signal_b.address, L4::tcp, Port{80}};
+  NodeState with = two_servers();
+  with.nft.forward->addresses[{signal_b.address}] = {std::nullopt, true};
+  with.ipvs[joins] = {.scheduler = "rr", .destinations = {{b, {Weight{1}}}}};
+  NodeState without = without_b(with);
+  without.ipvs.erase(joins);
+  Case c{without, with};
+  c.connections(web, b, 7);
+  const auto plan = c.make();
+  CHECK(plan::render(plan.operations) ==
+        "~ ipvs tcp 192.0.2.10:80 -> 10.0.0.6:80  weight 1 -> 0  (not in the file; 7 connections "
+        "to drain)\n");
+  CHECK(plan.end.nft == c.have.nft);
+  CHECK(plan.end.ipvs.at(joins) == c.have.ipvs.at(joins));
+
+  // Its time is that of the first apply, though it has weight.
+  Case later{without, plan.end};
+  later.recorded = plan.stays;
+  later.now = 1200;
+  later.connections(web, b, 7);
+  CHECK(later.make().stays.destinations.at({joins, b}).deadline == UnixTime{1300});
+  later.now = 1300;
+  later.connections(joins, b, 7);
+  CHECK(later.make().end == without);
+
+  // With the last connection of the service both go.
+  Case idle{without, plan.end};
+  idle.recorded = plan.stays;
+  CHECK(idle.make().end == without);
+}
+
 TEST_CASE("leaving: an idle destination goes by way of weight 0, before its signal address") {
   const Case c{without_b(two_servers()), two_servers()};
   const auto plan = c.make();

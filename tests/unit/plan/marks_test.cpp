@@ -167,5 +167,20 @@ TEST_CASE("marks: as nft takes them, one transaction") {
         "add element inet lbctl mark_tcp4 { 192.0.2.100 . 443 : 8 }\n"
         "add element inet lbctl mark_udp6 { 2001:db8::1 . 0-65535 : 9 }\n");
   CHECK(script({RemoveMarks{}}) == "delete table inet lbctl\n");
-  CHECK(script({CreateMarks{true}}).starts_with("add table inet lbctl\ndelete table inet lbctl\n"));
+  CHECK(script({CreateMarks{{true, false}, true}})
+            .starts_with("add table inet lbctl\ndelete table inet lbctl\n"));
+  CHECK(script({SetMark{https, Mark{7}, Mark{7, true}}, RemoveMark{high, Mark{0, true}}}) ==
+        "add element inet lbctl untracked_tcp4 { 192.0.2.100 . 443 }\n"
+        "delete element inet lbctl untracked_tcp4 { 192.0.2.100 . 8000-8100 }\n");
+}
+
+TEST_CASE("marks: a first or last notrack makes the table anew, one more does not") {
+  const NodeState marked = with({{https, 7}});
+  const NodeState one = with({{https, 7}, {high, {0, true}}});
+  const NodeState two = with({{https, {7, true}}, {high, {0, true}}});
+  CHECK(plan_text(one, marked) ==
+        "~ nft table inet lbctl  firewall marks and notrack at prerouting  (differs)\n"
+        "+ nft mark tcp 192.0.2.100:443  7  (not in the kernel)\n"
+        "+ nft mark tcp 192.0.2.100:8000-8100  untracked  (not in the kernel)\n");
+  CHECK(plan_text(two, one) == "~ nft mark tcp 192.0.2.100:443  7 -> 7, untracked  (differs)\n");
 }
