@@ -43,7 +43,7 @@ std::string plan_of(const std::filesystem::path& dir) {
     out += fmt::format("refused: {}\n", refusal.text());
   const plan::Before before{observed.ledger.sysctls, observed.ledger.limits,
                             observed.ledger.timeouts};
-  const model::Observed seen{observed.state, observed.counters, observed.sockets};
+  const model::Observed seen{observed.state, observed.counters, {}, observed.sockets};
   const auto made = plan::make({.want = wanted->state,
                                 .have = split.ours,
                                 .observed = seen,

@@ -229,7 +229,7 @@ quic.cid = [ { scheme = "dpvs" }, { scheme = "msquic" } ]
 }
 
 TEST_CASE("resolve server: with steer = tunnel at either end, both reach each other by a tunnel") {
-  for (const std::string& far : {"rs1", "rs2"}) {
+  for (const std::string far : {"rs1", "rs2"}) {
     std::string text = dual_stack;
     const std::string at = "[servers." + far + "]\n";
     text.insert(text.find(at) + at.size(), "steer = \"tunnel\"\n");

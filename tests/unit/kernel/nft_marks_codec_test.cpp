@@ -67,7 +67,7 @@ TEST_CASE("nft marks: what is sent is understood as the same marks, intact") {
 }
 
 TEST_CASE("nft marks: the table in libnftnl's words") {
-  const auto text = make_text(kernel::nft::make_mark_table(), {}).text();
+  const auto text = make_text(kernel::nft::make_mark_table({.marking = true}), {}).text();
   CHECK(
       text.starts_with("table flags 0 objects 5\n"
                        "set mark_tcp4 key 461 of 8 data 19 of 4 flags 140 timeout 0\n"));

@@ -112,6 +112,22 @@ TEST_CASE("leaving: joins that IPVS brings home do so as long as their server ha
   CHECK(idle.make().end == without);
 }
 
+TEST_CASE("leaving: a server that failed and keeps its connections gets no more joins by IPVS") {
+  const ServiceKey joins{signal_b.address, L4::tcp, Port{80}};
+  NodeState have = two_servers();
+  have.nft.forward->addresses[{signal_b.address}] = {std::nullopt, true};
+  have.ipvs[joins] = {.scheduler = "rr", .destinations = {{b, {Weight{1}}}}};
+  Case c{have, have};
+  c.want.ipvs.at(web).destinations.erase(b);
+  c.want.ipvs.at(joins).destinations.erase(b);
+  c.asked = {{{web, b}, failed_with_time()}, {{joins, b}, failed_with_time()}};
+  c.connections(web, b, 7);
+  const auto plan = c.make();
+  CHECK(number(plan.end.ipvs.at(web).destinations.at(b).weight) == 0);
+  CHECK(number(plan.end.ipvs.at(joins).destinations.at(b).weight) == 0);
+  CHECK(plan.end.nft == have.nft);
+}
+
 TEST_CASE("leaving: an idle destination goes by way of weight 0, before its signal address") {
   const Case c{without_b(two_servers()), two_servers()};
   const auto plan = c.make();
