@@ -59,7 +59,7 @@ constexpr const char* forward_rules[] = {
     "meta pkttype host ip6 hoplimit > 1 meta l4proto tcp fwd ip6 to ip6 daddr map @signal6",
     "meta pkttype host ip6 hoplimit > 1 icmpv6 type @icmp6 fwd ip6 to ip6 daddr map "
     "@signal6",
-    "meta pkttype host ip ttl > 1 ip frag-off & 8191 == 0 meta l4proto tcp fwd ip to "
+    "meta pkttype host ip ttl > 1 ip frag-off & 8191 == 0 fwd ip to "
     "ip daddr . tcp dport map @signal_port4",
     "meta pkttype host ip ttl > 1 ip frag-off & 8191 == 0 icmp type @icmp_error4 @th,64,8 0x45 "
     "@th,136,8 0x6 fwd ip to ip daddr . @th,224,16 map @signal_error4",
@@ -89,7 +89,7 @@ std::string address_sets(const std::map<EndpointKey, ForwardTarget>& addresses, 
     const SignalWords words = words_for(signal);
     if (target.server)
       for (const auto& [map, key] : words.maps)
-        elements[map].push_back(fmt::format("{} : {}", key, target.server->text()));
+        elements[map].push_back(fmt::format("{} counter : {}", key, target.server->text()));
     if (target.join_only) elements[words.join_only].push_back(words.key);
   }
   const std::string join_only =

@@ -123,7 +123,7 @@ class Node(unittest.TestCase):
         status = json.loads(self.lbctl("--node", "rs1", "-j", "status").stdout)
         self.assertEqual("matches", status["result"])
         peer = json.loads(sh(f"ip -j -n {NETNS}p link show dev eth0"))[0]["address"]
-        self.assertEqual([{"id": 1, "local": True}, {"id": 2, "local": False, "mac": peer}],
+        self.assertEqual([{"id": 1, "local": True}, {"id": 2, "local": False, "mac": peer, "sent": 0}],
                          status["steering"]["servers"])
         self.assert_steering_counts("192.0.2.100")
 

@@ -139,7 +139,7 @@ TEST_CASE("nft: signal addresses change in place, one transaction for the run") 
   forward.addresses[port_moved] = forward.addresses[port_added] = to;
   forward.addresses.erase(port_gone);
   CHECK(director.observe() == model::NftState{.forward = forward, .intact = true});
-  CHECK(listing().find("192.0.2.111 : 192.0.2.13") != std::string::npos);
+  CHECK(listing().find("192.0.2.111 counter : 192.0.2.13") != std::string::npos);
 }
 
 TEST_CASE("nft: a run that fails changes nothing and names the operation that failed") {

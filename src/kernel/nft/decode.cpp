@@ -200,8 +200,9 @@ void decode_forward(const TableDump& dump, const NameOfIndex& name_of, const Dev
 void decode_marks(const TableDump& dump, model::NftState& state) {
   if (!dump.present) return;
   model::Marks& marks = state.marks.emplace();
+  // lbctl makes no table without any.
   state.marks_intact =
-      read_marks(dump.text.elements, marks) &&
+      read_marks(dump.text.elements, marks) && !marks.empty() &&
       dump.text == make_text(make_mark_table(model::chains_for(marks)), mark_elements(marks));
 }
 

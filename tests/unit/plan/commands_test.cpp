@@ -225,7 +225,7 @@ TEST_CASE("commands: a table is replaced in one transaction; several devices, no
   CHECK(
       made.starts_with("nft -f - <<'END'\nadd table netdev lbctl\ndelete table netdev lbctl\n"
                        "table netdev lbctl {\n\tmap signal4 {\n"
-                       "\t\ttype ipv4_addr : ipv4_addr\n\t}\n"));
+                       "\t\ttype ipv4_addr : ipv4_addr\n\t\tcounter\n\t}\n"));
   CHECK(made.find("ingress devices = { \"eth1\", \"eth2\" } priority filter - 10;") !=
         std::string::npos);
   CHECK(made.find("map @signal6 device \"eth0\"\n") != std::string::npos);
