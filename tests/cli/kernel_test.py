@@ -213,8 +213,11 @@ class Node(unittest.TestCase):
         shell = subprocess.Popen(["sh", "-c", '"$@" && echo applied && sleep 600', "sh", *self.words(),
                                   "--node", "rs1", "apply", "--confirm", "5s"],
                                  stdout=subprocess.PIPE, text=True, start_new_session=True)
-        while shell.stdout.readline() != "applied\n":
-            pass
+        for line in shell.stdout:
+            if line == "applied\n":
+                break
+        else:
+            self.fail("apply ended before it was done")
         self.assertNotEqual(before, self.dump())
         os.killpg(shell.pid, signal.SIGHUP)
         os.killpg(shell.pid, signal.SIGKILL)
