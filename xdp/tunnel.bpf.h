@@ -25,9 +25,15 @@
 	case 22 << 4 | QS_V4: return function(22, QS_V4, __VA_ARGS__);                       \
 	case 22 << 4 | QS_V6: return function(22, QS_V6, __VA_ARGS__);                       \
 	}
-/* At the end of such a function: keeps the compiler from making them one again. */
+/* At the end of such a function: keeps the compiler from making them one again.
+ * In user space, where nothing depends on it, compilers need not know the values.
+ */
+#ifdef __bpf__
 #define KEEP_APART(frame_header, outer_family) \
 	asm volatile("" : : "i"(frame_header), "i"(outer_family))
+#else
+#define KEEP_APART(frame_header, outer_family) ((void)(frame_header), (void)(outer_family))
+#endif
 
 static __always_inline __u32 header_length(__u32 family)
 {

@@ -63,7 +63,7 @@ def listing(checks, lab, when, base):
         checks.that(f"{when}: ip lists {server}'s endpoint and no other",
                     len(found) == 1 and found[0].startswith(f"{VIP[4]} port {port} ") and "signal" in found[0], found)
         checks.that(f"{when}: nft lists the port of {server}, for TCP and for ICMP errors",
-                    f"{VIP[4]} . {port} : {own}" in nft and f"{VIP[4]} . {port:#x} : {own}" in nft, nft)
+                    f"{VIP[4]} . {port} counter : {own}" in nft and f"{VIP[4]} . {port:#x} counter : {own}" in nft, nft)
 
 
 SCENARIOS = [joins_come_home]

@@ -76,9 +76,9 @@ def out_device(node):
 def elements(name):
     """Of a set or a map of the director's table."""
     def read(node):
-        found = re.search(r"elements = \{ ([^}]*) \}", shown(node, f"nft list table netdev lbctl | sed -n "
+        found = re.search(r"elements = \{ ([^}]*) \}", shown(node, f"nft -s list table netdev lbctl | sed -n "
                                                             f"'/\\(set\\|map\\) {name} /,/}}$/p'"))
-        return sorted(" ".join(one.split()) for one in found[1].split(",")) if found else []
+        return sorted(" ".join(one.replace(" counter", "").split()) for one in found[1].split(",")) if found else []
     return read
 
 
