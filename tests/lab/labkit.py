@@ -51,7 +51,7 @@ def events(log, kind):
         return []
 
 
-def wait_for(what, condition, limit=60):
+def wait_for(what, condition, limit=120):
     """Polls until the condition holds and returns what it gave. The limit only ends a hang."""
     end = time.monotonic() + limit
     while time.monotonic() < end:

@@ -38,7 +38,7 @@ def check_joins(checks, lab, family, mode):
     client_mptcp(mode)
     moved = CounterDelta(lab.servers)
     # Two addresses are announced, so two joins are on their way: wait for both, or until none comes.
-    reports = lab.connect(family, CONNECTIONS, "--want-subflows", 3, "--timeout", "30s", "--download", 200000)
+    reports = lab.connect(family, CONNECTIONS, "--want-subflows", 3, "--timeout", "90s", "--download", 200000)
     wanted = {s: sum(len(extra_subflows(r)) for r in reports if r["server"] == s) for s in lab.servers}
     # A join stands for the client one packet earlier than for the server, which counts it then.
     joins = settles(lambda: moved.now("MPJoinAckRx"), wanted)
@@ -97,7 +97,7 @@ def without_forwarding(checks):
                          [r["server"] for r in reports if extra_subflows(r)], [])
             checks.equal(f"IPv{family}: no server took a join", joins, dict.fromkeys(lab.servers, 0))
         lab.apply("dir1")
-        reports, joins, lost = talk(lab, 4, "uplinks", 2, "--timeout", "15s")
+        reports, joins, lost = talk(lab, 4, "uplinks", 2, "--timeout", "90s")
         summary(checks, reports, joins, lost)
         checks.equal("the next apply mends it: every connection has an extra subflow again",
                      [r["server"] for r in reports if not extra_subflows(r)], [])

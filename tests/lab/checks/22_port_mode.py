@@ -37,7 +37,7 @@ def joins_come_home(checks):
 def check_joins(checks, lab, when, base):
     client_mptcp("accept")
     moved = CounterDelta(lab.servers)
-    reports = lab.connect(4, CONNECTIONS, "--want-subflows", 2, "--timeout", "30s", "--download", 200000)
+    reports = lab.connect(4, CONNECTIONS, "--want-subflows", 2, "--timeout", "90s", "--download", 200000)
     wanted = {s: sum(len(extra_subflows(r)) for r in reports if r["server"] == s) for s in lab.servers}
     joins = settles(lambda: moved.now("MPJoinAckRx"), wanted)
     checks.note(f"joins taken: {joins}")

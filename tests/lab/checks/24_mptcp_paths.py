@@ -41,7 +41,7 @@ def check_cell(checks, lab, what, family):
     # More is announced, but servers take two extra subflows of each connection (the kernel's own limit).
     client_mptcp("accept")
     moved = CounterDelta(lab.servers)
-    reports = lab.connect(family, CONNECTIONS, "--want-subflows", 3, "--timeout", "30s")
+    reports = lab.connect(family, CONNECTIONS, "--want-subflows", 3, "--timeout", "90s")
     wanted = {s: sum(len(extra_subflows(r)) for r in reports if r["server"] == s) for s in lab.servers}
     joins = settles(lambda: moved.now("MPJoinAckRx"), wanted)
     what = f"{what}, IPv{family}"
@@ -144,7 +144,7 @@ def small_path(checks):
 
 
 def check_downloads(checks, lab, what, family, second):
-    reports = lab.connect(family, 4, "--want-subflows", 2, "--timeout", "20s", "--download", 10_000_000)
+    reports = lab.connect(family, 4, "--want-subflows", 2, "--timeout", "90s", "--download", 10_000_000)
     checks.equal(f"{what}: downloads of 10 MB come through", [r for r in reports if not r["bytes_ok"]], [])
     used = {r["server"] for r in reports
             if second in {host_of(flow["local"]) for flow in extra_subflows(r)}}
@@ -158,7 +158,7 @@ def without_errors(checks, lab, second):
     for server in lab.servers:
         on(server, "ip", "route", "flush", "cache")
     on("dir1", "nft", "flush", "set", "netdev", "lbctl", "icmp4")
-    reports = lab.connect(4, 4, "--want-subflows", 2, "--timeout", "20s", "--download", 2_000_000)
+    reports = lab.connect(4, 4, "--want-subflows", 2, "--timeout", "90s", "--download", 2_000_000)
     checks.that("without the types in icmp4: there are extra subflows", any(map(extra_subflows, reports)), reports)
     checks.equal("without the types in icmp4: no server learned anything of the second uplink",
                  {server: learned_mtu(server, second) for server in lab.servers}, dict.fromkeys(lab.servers, "none"))

@@ -73,7 +73,7 @@ def floods(checks):
         # Another source, while that one is above its rate.
         before = dropped("rates", "@join4_web")
         client_mptcp("uplinks")
-        reports = lab.connect(4, 8, "--want-subflows", 2, "--timeout", "20s")
+        reports = lab.connect(4, 8, "--want-subflows", 2, "--timeout", "90s")
         checks.equal("joins from another source all come home",
                      [r["subflows"] for r in reports if not extra_subflows(r)], [])
         checks.equal("and none of them was dropped", dropped("rates", "@join4_web"), before)
@@ -91,7 +91,7 @@ def talk_on(lab, family, count=4):
     """Connections that exchange a line every second until stopped; waits until each has its extra subflow."""
     log = os.path.join(lab.folder, f"talk-{family}.log")
     process = lab.start("client", ECHO, "connect", vip_port(family, 443), "--count", count, "--want-subflows", 2,
-                        "--timeout", "20s", "--every", "500ms", "--hold", "100s", log=log)
+                        "--timeout", "90s", "--every", "500ms", "--hold", "100s", log=log)
 
     def lines(kind):
         with open(log, encoding="utf-8") as file:
@@ -143,7 +143,7 @@ class Downloads:
         self.began = self.received()
         self.logs = [os.path.join(lab.folder, f"download-{family}.log") for family in (4, 6)]
         self.processes = [lab.start("client", ECHO, "connect", vip_port(family, 443), "--count", 2, "--want-subflows",
-                                    2, "--timeout", "30s", "--download", DOWNLOAD, log=log)
+                                    2, "--timeout", "90s", "--download", DOWNLOAD, log=log)
                           for family, log in zip((4, 6), self.logs)]
 
     @staticmethod
@@ -191,7 +191,7 @@ def takeover(checks):
 
 
 def check_new(checks, lab):
-    reports = lab.connect(4, 8, "--want-subflows", 2, "--timeout", "20s")
+    reports = lab.connect(4, 8, "--want-subflows", 2, "--timeout", "90s")
     checks.equal("new connections have their extra subflows",
                  [r["subflows"] for r in reports if not extra_subflows(r)], [])
 
@@ -239,7 +239,7 @@ def conntrack(checks):
         on("dir1", "nft", FIREWALL)
         client_mptcp("uplinks")
         for family in (4, 6):
-            reports = lab.connect(family, 8, "--want-subflows", 2, "--timeout", "20s")
+            reports = lab.connect(family, 8, "--want-subflows", 2, "--timeout", "90s")
             checks.equal(f"IPv{family}: connections and their joins come through the firewall",
                          [r for r in reports if not r["bytes_ok"] or not extra_subflows(r)], [])
         listing = on("dir1", "nft", "list", "table", "inet", "firewall").stdout
