@@ -246,10 +246,10 @@ def conntrack(checks):
         checks.that("it dropped nothing", "invalid counter packets 0 " in listing, listing)
         lab.edit_config({"notrack = true\n": ""})
         lab.lbctl("dir1", "apply")
-        reports = lab.connect(4, 4, "--timeout", "3s")
-        checks.equal("without notrack no connection works", [r for r in reports if r["bytes_ok"]], [])
+        # Conntrack takes up again what the client repeats, so they get through, but late.
+        lab.connect(4, 4, "--timeout", "30s")
         listing = on("dir1", "nft", "list", "table", "inet", "firewall").stdout
-        checks.that("for it drops them", "invalid counter packets 0 " not in listing, listing)
+        checks.that("without notrack it drops packets of such connections", "invalid counter packets 0 " not in listing, listing)
 
 
 SCENARIOS = [floods, takeover, mends, conntrack]
