@@ -58,7 +58,7 @@ class Node(unittest.TestCase):
         return ["ip", "netns", "exec", NETNS, LBCTL, "-f", file, "--state-dir", self.state,
                 "--persist-dir", f"{self.state}/persist"]
 
-    def until(self, condition, limit=60):
+    def until(self, condition, limit=120):
         """The limit only ends a hang."""
         end = time.monotonic() + limit
         while not condition():
@@ -184,7 +184,7 @@ class Node(unittest.TestCase):
 
     def test_what_is_not_confirmed_goes_back_by_itself(self):
         before = self.dump()
-        applied = self.lbctl("--node", "rs1", "apply", "--confirm", "2s")
+        applied = self.lbctl("--node", "rs1", "apply", "--confirm", "15s")
         self.assertEqual(0, applied.returncode, applied.stderr)
         self.assertIn("unless you run: lbctl confirm", applied.stderr)
         self.assertNotEqual(before, self.dump())
@@ -211,7 +211,7 @@ class Node(unittest.TestCase):
         before = self.dump()
         # A login shell with lbctl in it, in a session of its own: all of it is killed.
         shell = subprocess.Popen(["sh", "-c", '"$@" && echo applied && sleep 600', "sh", *self.words(),
-                                  "--node", "rs1", "apply", "--confirm", "5s"],
+                                  "--node", "rs1", "apply", "--confirm", "20s"],
                                  stdout=subprocess.PIPE, text=True, start_new_session=True)
         for line in shell.stdout:
             if line == "applied\n":
