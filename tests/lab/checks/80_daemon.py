@@ -171,7 +171,7 @@ def kinds(checks):
         leaves_and_returns(checks, "https, another's certificate", 8443, impostor, lambda: serve("good"))
         page = metric()
         checks.that("metrics count the answers", 'lbctl_check_answers_total{type="https",address="192.0.2.12",'
-                    'port="8443",answer="wrong"}' in page and "lbctl_ipvs_connections_active" in page, page[:2000])
+                    'port="8443",through="",answer="wrong"}' in page and "lbctl_ipvs_connections_active" in page, page[:2000])
         checks.equal("/healthz is well", metric("healthz").strip(), "ok")
 
 
@@ -218,14 +218,14 @@ def signal_goes(checks):
         daemon = Daemon(lab)
 
         def signals():
-            return on("dir1", "nft", "list", "table", "netdev", "lbctl").stdout
+            return on("dir1", "nft", "-s", "list", "table", "netdev", "lbctl").stdout
 
-        checks.that("joins to rs2 are forwarded", "192.0.2.112 : 192.0.2.12" in signals(), signals())
+        checks.that("joins to rs2 are forwarded", "192.0.2.112 counter : 192.0.2.12" in signals(), signals())
         checks.equal("rs3 is the sorry server only", settles(lambda: destinations(80), {"11": 1, "12": 1}),
                      {"11": 1, "12": 1})
         stop(echoes["rs2"])
         wait_for("rs2 leaves", lambda: weights(lab, "rs2").get("TCP 192.0.2.100:443") is None)
-        checks.that("then joins to rs2 are not", "192.0.2.112 : 192.0.2.12" not in signals(), signals())
+        checks.that("then joins to rs2 are not", "192.0.2.112 counter : 192.0.2.12" not in signals(), signals())
         checks.that("its address stays", "192.0.2.112/32" in on("dir1", "ip", "address", "show").stdout)
         checks.equal("a service that tracks it has left rs2, too", destinations(80), {"11": 1})
         checks.equal("and says so", daemon.standings("plain")["rs2"], "tracked")
@@ -237,7 +237,7 @@ def signal_goes(checks):
         some = weights(lab, "rs2")["TCP 192.0.2.100:443"]
         checks.that("rs2 begins with a part of its weight", 1 <= some < 10, some)
         wait_for("it has all of it", lambda: weights(lab, "rs2").get("TCP 192.0.2.100:443") == 10, 40)
-        checks.that("joins come again", "192.0.2.112 : 192.0.2.12" in signals(), signals())
+        checks.that("joins come again", "192.0.2.112 counter : 192.0.2.12" in signals(), signals())
         stop(opens["rs1"])
         checks.equal("one of three fails: it leaves", settles(lambda: sorted(destinations(9000)), ["12", "13"], 20),
                      ["12", "13"])
