@@ -69,7 +69,7 @@ def same_as_apply(checks):
         checks.that(f"{node}: there was something to compare", len(differences(bare[node], applied[node])) > 10)
         checks.equal(f"{node}: the state is that which apply makes", differences(typed[node], applied[node]), [])
     checks.that("the director has services, rules and endpoints' owners",
-                "-A -t 192.0.2.100:443" in typed["dir1"]["ipvs"] and "192.0.2.111 : 192.0.2.11" in typed["dir1"]["nft"])
+                "-A -t 192.0.2.100:443" in typed["dir1"]["ipvs"] and "192.0.2.111 counter : 192.0.2.11" in typed["dir1"]["nft"])
 
 
 def later_changes(checks):
