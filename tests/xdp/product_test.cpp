@@ -129,6 +129,13 @@ std::vector<Bytes> rows(int version, std::size_t tags, const Cast& cast, auto&& 
   return out;
 }
 
+/// Everything takes a sanitized build many minutes: there a sixth of it, with every outcome.
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::size_t step = 3;
+#else
+constexpr std::size_t step = 1;
+#endif
+
 /// Every way of reading an id, and each of the layouts in use.
 std::vector<CidScheme> schemes_in_use() {
   return {quic_lb(0, 2, 6),   quic_lb(3, 8, 8),   quic_lb(6, 10, 6), encrypted(0, 2, 14),
@@ -143,8 +150,11 @@ TEST_CASE("every row x scheme x family x tags: verdict, octets and counter") {
   Stage stage;
   std::mt19937 random(3);
   std::set<qs_outcome> seen;
-  for (const CidScheme& scheme : schemes_in_use())
+  const auto schemes = schemes_in_use();
+  for (std::size_t n = 0; n < schemes.size(); n += step) {
+    const CidScheme& scheme = schemes[n];
     for (const bool strict : {false, true}) {
+      if (step > 1 && strict != (n / step % 2 == 0)) continue;
       stage.play(scheme, strict, strict);
       const auto cid = [&](const ServerId& id) {
         Bytes octets(20);
@@ -162,6 +172,7 @@ TEST_CASE("every row x scheme x family x tags: verdict, octets and counter") {
             if (const auto outcome = stage.check(packet).counted) seen.insert(*outcome);
         }
     }
+  }
   CHECK(seen.size() == QS_NR_OUTCOMES);  // no row is left out
 }
 
