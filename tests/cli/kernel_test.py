@@ -278,6 +278,7 @@ class Node(unittest.TestCase):
         [netns] = [d for d in os.listdir(self.state) if d.startswith("netns-")]
         with open(f"{self.state}/{netns}/lock", "r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.truncate(0)  # the process ID of an lbctl before us may be longer than ours
             lock.write(str(os.getpid()))
             lock.flush()
             result = self.lbctl("--node", "rs1", "apply")
