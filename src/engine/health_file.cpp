@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 
 #include <nlohmann/json.hpp>
 
@@ -15,6 +14,14 @@ namespace {
 constexpr int schema_version = 1;
 constexpr const char* file_name = "health.json";
 constexpr const char* lock_name = "daemon";
+
+/// The whole file, for the open file description: fcntl(2), F_OFD_SETLK.
+struct flock whole_file() {
+  struct flock lock{};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
 
 Result<model::Health> read_in(const Store& store) {
   const auto text = store.read(file_name);
@@ -61,8 +68,10 @@ Result<HealthPost> HealthPost::open(StateDir& state) {
   Store& store = state.store();
   Fd fd(::openat(store.fd(), lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) return fail_errno("open " + store.path() + "/" + lock_name);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return fail_errno("lock " + store.path() + "/" + lock_name);
+  struct flock lock = whole_file();
+  if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
+    if (errno != EAGAIN && errno != EACCES)
+      return fail_errno("lock " + store.path() + "/" + lock_name);
     return fail(Errc::busy, "another lbctl daemon runs in this network namespace");
   }
   auto left = read_in(store);
@@ -82,10 +91,11 @@ Result<model::Health> read_health(const std::string& state_root) {
   if (!fd)
     return errno == ENOENT ? Result<model::Health>(model::Health{})
                            : fail_errno("open " + (*store)->path() + "/" + lock_name);
-  // Shared: two that only look must not take each other for the daemon.
-  if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return model::Health{};
-  if (errno != EWOULDBLOCK) return fail_errno("lock " + (*store)->path() + "/" + lock_name);
-  return read_in(**store);
+  // Only asked: one that looks must not be in the way of a daemon that begins.
+  struct flock lock = whole_file();
+  if (::fcntl(fd.get(), F_OFD_GETLK, &lock) != 0)
+    return fail_errno("look at the lock of " + (*store)->path() + "/" + lock_name);
+  return lock.l_type == F_UNLCK ? Result<model::Health>(model::Health{}) : read_in(**store);
 }
 
 }  // namespace lbctl::engine
