@@ -80,7 +80,10 @@ class Server {
       say("steering", who + ": its Ethernet address is not known, so the packet stays here");
       return false;
     }
-    say("steering", fmt::format("{}: sent on to {}", who, target->second.mac.text()));
+    const auto& tunnel = target->second.tunnel;
+    say("steering",
+        fmt::format("{}: sent on to {}{}", who, target->second.mac.text(),
+                    tunnel ? fmt::format(", wrapped for {}", tunnel->destination.text()) : ""));
     out_.verdict = Verdict::to_server;
     out_.server_name = view_.server_name(*fits->id);
     return true;
