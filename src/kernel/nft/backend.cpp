@@ -64,8 +64,9 @@ class NftBackend final : public Backend {
       Dump dump;
       auto read = read_tables(**socket, dump);
       if (read) {
-        out.state.nft = nft::decode(dump, device_name, device_exists);
-        out.signal_counters = nft::count(dump, out.state.nft);
+        auto [state, counters] = nft::decode(dump, device_name, device_exists);
+        out.state.nft = std::move(state);
+        out.signal_counters = std::move(counters);
         return {};
       }
       if (read.error().sys() != EINTR) return fail(failed_read(read.error()));

@@ -173,10 +173,33 @@ std::uint32_t generation(const nlmsghdr& message) {
 
 namespace {
 
+void add_found(const TableDump& dump, const char* map, bool with_port,
+               std::map<model::EndpointKey, std::uint64_t>& out) {
+  if (const auto set = dump.found.find(map); set != dump.found.end())
+    for (const auto& [key, packets] : set->second)
+      if (const auto signal = signal_of(key, with_port)) out[*signal] += packets;
+}
+
+/// `made`: the same rules in the same order.
+model::SignalCounters count(const TableDump& dump, const TableObjects& made) {
+  model::SignalCounters out;
+  std::map<std::string, std::size_t> passed;
+  for (std::size_t i = 0; i < made.rules.size(); ++i) {
+    const std::string chain = chain_of(*made.rules[i]);
+    const std::uint64_t packets = dump.packets.at(chain).at(passed[chain]++);
+    if (made.counted[i] != nullptr) out.*made.counted[i] += packets;
+  }
+  for (const SetNames& sets : {names_v4, names_v6})
+    add_found(dump, sets.signal, false, out.brought_home);
+  add_found(dump, port_names.signal, true, out.brought_home);
+  add_found(dump, port_names.error, true, out.brought_home);
+  return out;
+}
+
 void decode_forward(const TableDump& dump, const NameOfIndex& name_of, const DeviceExists& exists,
-                    model::NftState& state) {
+                    Decoded& out) {
   if (!dump.present) return;
-  model::SignalForward& forward = state.forward.emplace();
+  model::SignalForward& forward = out.state.forward.emplace();
   for (const auto& [chain, devices] : dump.text.devices)
     for (const std::string& device : devices)
       if (exists(device)) forward.client_devices.insert(device);
@@ -192,9 +215,9 @@ void decode_forward(const TableDump& dump, const NameOfIndex& name_of, const Dev
     forward.server_device = name_of(*dump.server_index).value_or("");
     whole &= !forward.server_device.empty();
   }
-  state.intact =
-      whole && dump.text == make_text(make_forward_table(forward, dump.server_index.value_or(0)),
-                                      forward_elements(forward));
+  const TableObjects made = make_forward_table(forward, dump.server_index.value_or(0));
+  out.state.intact = whole && dump.text == make_text(made, forward_elements(forward));
+  if (out.state.intact) out.counters = count(dump, made);
 }
 
 void decode_marks(const TableDump& dump, model::NftState& state) {
@@ -208,40 +231,10 @@ void decode_marks(const TableDump& dump, model::NftState& state) {
 
 }  // namespace
 
-model::NftState decode(const Dump& dump, const NameOfIndex& name_of, const DeviceExists& exists) {
-  model::NftState state;
-  decode_forward(dump.forward, name_of, exists, state);
-  decode_marks(dump.marks, state);
-  return state;
-}
-
-namespace {
-
-void add_found(const TableDump& dump, const char* map, bool with_port,
-               std::map<model::EndpointKey, std::uint64_t>& out) {
-  if (const auto set = dump.found.find(map); set != dump.found.end())
-    for (const auto& [key, packets] : set->second)
-      if (const auto signal = signal_of(key, with_port)) out[*signal] += packets;
-}
-
-}  // namespace
-
-std::optional<model::SignalCounters> count(const Dump& dump, const model::NftState& state) {
-  if (!state.forward || !state.intact) return std::nullopt;
-  const TableObjects made =
-      make_forward_table(*state.forward, dump.forward.server_index.value_or(0));
-  model::SignalCounters out;
-  std::map<std::string, std::size_t> passed;
-  for (std::size_t i = 0; i < made.rules.size(); ++i) {
-    const std::string chain = chain_of(*made.rules[i]);
-    // Being intact, both have the same rules in the same order.
-    const std::uint64_t packets = dump.forward.packets.at(chain).at(passed[chain]++);
-    if (made.counted[i] != nullptr) out.*made.counted[i] += packets;
-  }
-  for (const SetNames& sets : {names_v4, names_v6})
-    add_found(dump.forward, sets.signal, false, out.brought_home);
-  add_found(dump.forward, port_names.signal, true, out.brought_home);
-  add_found(dump.forward, port_names.error, true, out.brought_home);
+Decoded decode(const Dump& dump, const NameOfIndex& name_of, const DeviceExists& exists) {
+  Decoded out;
+  decode_forward(dump.forward, name_of, exists, out);
+  decode_marks(dump.marks, out.state);
   return out;
 }
 

@@ -36,14 +36,16 @@ void take_message(const nlmsghdr& message, Dump& dump);
 /// NFTA_GEN_ID of a generation message; 0 if it has none.
 std::uint32_t generation(const nlmsghdr& message);
 
+struct Decoded {
+  model::NftState state;
+  std::optional<model::SignalCounters> counters;  ///< if the forward's table stands, intact
+};
+
 using NameOfIndex = std::function<std::optional<std::string>(std::uint32_t)>;
 using DeviceExists = std::function<bool(const std::string&)>;
 
 /// Since Linux 6.16 a chain keeps the name of a device that went away; such a name is not hooked
 /// to anything and is left out.
-model::NftState decode(const Dump& dump, const NameOfIndex& name_of, const DeviceExists& exists);
-
-/// Of the table as it was decoded; nothing if there is none, or not an intact one.
-std::optional<model::SignalCounters> count(const Dump& dump, const model::NftState& state);
+Decoded decode(const Dump& dump, const NameOfIndex& name_of, const DeviceExists& exists);
 
 }  // namespace lbctl::kernel::nft

@@ -115,12 +115,12 @@ TEST_CASE("nft: the table in libnftnl's words is the recorded one") {
 
 TEST_CASE("nft: what is sent is understood as the same forward, intact") {
   CHECK(dumped(example()).forward.text.text() == made(example()).text());
-  CHECK(decode(dumped(example()), name_of, exists) ==
+  CHECK(decode(dumped(example()), name_of, exists).state ==
         model::NftState{.forward = example(), .intact = true});
 }
 
 TEST_CASE("nft: any departure is not intact") {
-  const auto judge = [](const Dump& dump) { return decode(dump, name_of, exists).intact; };
+  const auto judge = [](const Dump& dump) { return decode(dump, name_of, exists).state.intact; };
   const Dump good = dumped(example());
   REQUIRE(judge(good));
   Dump dump = good;
@@ -147,12 +147,14 @@ TEST_CASE("nft: any departure is not intact") {
   dump = good;
   dump.forward.server_index.reset();
   CHECK(!judge(dump));
-  CHECK(!decode(good, [](std::uint32_t) { return std::nullopt; }, exists).intact);
-  CHECK(!decode(good, name_of, [](const std::string& device) { return device == "eth0"; }).intact);
+  CHECK(!decode(good, [](std::uint32_t) { return std::nullopt; }, exists).state.intact);
+  CHECK(!decode(good, name_of, [](const std::string& device) {
+           return device == "eth0";
+         }).state.intact);
 }
 
 TEST_CASE("nft: no table is no forward") {
-  CHECK(decode(Dump{}, name_of, exists) == model::NftState{});
+  CHECK(decode(Dump{}, name_of, exists).state == model::NftState{});
 }
 
 TEST_CASE("nft: messages cut off anywhere, or with any octet spoilt, are read without harm") {
@@ -163,7 +165,7 @@ TEST_CASE("nft: messages cut off anywhere, or with any octet spoilt, are read wi
       reinterpret_cast<nlmsghdr*>(piece.data())->nlmsg_len = cut;
       Dump dump;
       take_message(header(piece), dump);
-      CHECK(decode(dump, name_of, exists).intact == !dump.forward.present);
+      CHECK(decode(dump, name_of, exists).state.intact == !dump.forward.present);
     }
     for (std::size_t at = NLMSG_HDRLEN; at < header(message).nlmsg_len; ++at) {
       auto spoilt = message;
@@ -203,7 +205,7 @@ TEST_CASE("nft: many elements are spread over messages that the kernel can take"
   }
   for (const auto& message : created(forward))
     CHECK(header(message).nlmsg_len < 65536);
-  CHECK(decode(dumped(forward), name_of, exists) ==
+  CHECK(decode(dumped(forward), name_of, exists).state ==
         model::NftState{.forward = forward, .intact = true});
 }
 

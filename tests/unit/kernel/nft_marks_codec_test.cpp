@@ -55,7 +55,9 @@ Dump dumped() {
 
 NftState decoded(const Dump& dump) {
   return decode(
-      dump, [](std::uint32_t) { return std::nullopt; }, [](const std::string&) { return true; });
+             dump, [](std::uint32_t) { return std::nullopt; },
+             [](const std::string&) { return true; })
+      .state;
 }
 
 }  // namespace
