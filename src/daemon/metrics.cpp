@@ -165,6 +165,18 @@ void destinations(Page& page, const model::IpvsCounters& counters) {
   each("ipvs_incoming_bytes_total", "counter", "Octets so far.", &Counters::bytes_in);
 }
 
+void signals(Page& page, const model::SignalCounters& counters) {
+  page.begin("signal_packets_total", "counter", "Packets of a signal address brought home.");
+  for (const auto& [signal, packets] : counters.brought_home)
+    page.sample({{"address", signal.address.text()}, {"port", std::to_string(number(signal.port))}},
+                packets);
+  page.begin("guard_dropped_packets_total", "counter", "Packets that the guard dropped.");
+  page.sample({{"reason", "not_joins"}}, counters.not_joins);
+  page.sample({{"reason", "not_mptcp"}}, counters.not_mptcp);
+  page.sample({{"reason", "over_rate"}}, counters.over_rate);
+  page.sample({{"reason", "fragments"}}, counters.fragments);
+}
+
 }  // namespace
 
 std::string metrics_of(const Keeper& keeper, const std::string& version) {
@@ -174,7 +186,10 @@ std::string metrics_of(const Keeper& keeper, const std::string& version) {
   rounds(page, keeper);
   servers(page, keeper);
   checks(page, keeper);
-  if (keeper.last()) destinations(page, keeper.last()->report.figures.ipvs_counters);
+  if (const auto& last = keeper.last()) {
+    destinations(page, last->report.figures.ipvs_counters);
+    if (const auto& counters = last->report.figures.signal_counters) signals(page, *counters);
+  }
   return page.take();
 }
 

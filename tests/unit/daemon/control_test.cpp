@@ -77,6 +77,9 @@ TEST_CASE("metrics: every sample once, labels escaped, trouble in /healthz") {
   Asked ask;
   for (const auto& [id, probe] : ask.keeper.probes())
     ask.keeper.take(id, {Answer::right, "", 3ms}, {});
+  ask.node.counters = model::SignalCounters{
+      .brought_home = {{{*model::IpAddress::parse("192.0.2.111")}, 7}}, .over_rate = 5};
+  ask.keeper.round("test", {});
   const std::string page = metrics_of(ask.keeper, "1 \"x\"");
   std::istringstream lines(page);
   std::set<std::string> seen;
@@ -92,7 +95,9 @@ TEST_CASE("metrics: every sample once, labels escaped, trouble in /healthz") {
         "through=\"\",le=\"0.0025\"} 0\n",
         "lbctl_check_duration_seconds_bucket{type=\"tcp\",address=\"192.0.2.11\",port=\"80\","
         "through=\"\",le=\"0.005\"} 1\n",
-        "lbctl_rounds_total{result=\"good\"} 1\n", "lbctl_service_quorum{service=\"web\"} 1\n"})
+        "lbctl_signal_packets_total{address=\"192.0.2.111\",port=\"0\"} 7\n",
+        "lbctl_guard_dropped_packets_total{reason=\"over_rate\"} 5\n",
+        "lbctl_rounds_total{result=\"good\"} 2\n", "lbctl_service_quorum{service=\"web\"} 1\n"})
     CHECK_MESSAGE(page.find(line) != std::string::npos, line, page);
   CHECK(trouble_of(ask.keeper).empty());
   ask.node.file = "wrong";

@@ -44,6 +44,7 @@ class FakeNode : public Node {
     auto report = engine.apply({.want = desired->state, .asked = desired->drains}, state,
                                [] { return false; });
     if (!report) return fail(std::move(report.error()));
+    report->figures.signal_counters = counters;
     return Round{std::move(*desired), std::move(*report)};
   }
   Result<> drain(const std::string&, const model::DrainIntent& intent) override {
@@ -67,6 +68,7 @@ class FakeNode : public Node {
 
   std::string file = std::string(nodes) + "check = { rise = 1, fall = 1 }\n";
   engine::DrainList drains;
+  std::optional<model::SignalCounters> counters;  ///< as if the kernel had counted
   fakes::FakeKernel kernel;
   TempDir temp;
   engine::StateDir state = *engine::StateDir::open(temp.path);
