@@ -9,16 +9,17 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dlfcn.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "aes128.h"
 #include "lbctl/cid.h"
 
 static struct lbctl_cid layout;
 static uint8_t server_id[16];
-static struct aes128 aes;
+static uint8_t key[16];
 static size_t cid_octets; /* 0: not in use */
 
 static void give_up(const char* what) {
@@ -26,9 +27,15 @@ static void give_up(const char* what) {
   cid_octets = 0;
 }
 
+/* A context for each call, for servers with threads: connection IDs are few. */
 static void cipher(void* context, int decipher, uint8_t block[16]) {
+  EVP_CIPHER_CTX* aes = EVP_CIPHER_CTX_new();
+  int length;
   (void)decipher; /* connection IDs are only made here */
-  aes128_encipher(context, block);
+  if (!aes || !EVP_EncryptInit_ex(aes, EVP_aes_128_ecb(), NULL, context, NULL) ||
+      !EVP_EncryptUpdate(aes, block, &length, block, 16))
+    abort(); /* rather than an id that everybody can read */
+  EVP_CIPHER_CTX_free(aes);
 }
 
 /* A number of the environment, at most `most`; -1 if it is none. */
@@ -82,28 +89,29 @@ static int read_id(void) {
   } else {
     value = strtoull(text, &end, 0);
     if (end == text || *end != '\0' || value == 0) return 0;
-    for (i = 0; i < used; ++i) octets[used - 1 - i] = (uint8_t)(value >> (8 * i));
+    for (i = 0; i < used; ++i)
+      octets[used - 1 - i] = (uint8_t)(value >> (8 * i));
   }
   length = lbctl_cid_id_length(&layout);
   if (length > sizeof(server_id)) return 0;
-  for (i = 0; i < length && i < used; ++i) server_id[length - 1 - i] = octets[used - 1 - i];
+  for (i = 0; i < length && i < used; ++i)
+    server_id[length - 1 - i] = octets[used - 1 - i];
   return 1;
 }
 
-/* 32 hexadecimal digits. */
+/* 32 hexadecimal digits, in a file that others can't read. */
 static int read_key(const char* path) {
-  uint8_t key[16];
   FILE* file = fopen(path, "re");
+  struct stat about;
   size_t i;
   unsigned octet;
-  int whole = file != NULL;
+  int whole = file != NULL && fstat(fileno(file), &about) == 0 &&
+              (about.st_mode & (S_IROTH | S_IWOTH | S_IWGRP)) == 0;
   for (i = 0; whole && i < sizeof(key); ++i) {
     whole = fscanf(file, "%2x", &octet) == 1;
     key[i] = (uint8_t)octet;
   }
   if (file) fclose(file);
-  if (whole) aes128_init(&aes, key);
-  explicit_bzero(key, sizeof(key));
   return whole;
 }
 
@@ -115,10 +123,11 @@ __attribute__((constructor)) static void read_environment(void) {
   if (!read_scheme()) return give_up("LBCTL_CID_SCHEME is none that it knows");
   layout.length = (uint8_t)(octets > 0 ? octets : 0);
   if (!read_id()) return give_up("LBCTL_CID_ID is no server id");
-  if (key_file && !read_key(key_file)) return give_up("LBCTL_CID_KEY_FILE is not 32 digits");
+  if (key_file && !read_key(key_file))
+    return give_up("LBCTL_CID_KEY_FILE holds no key, or others may read it");
   if (key_file) {
     layout.aes = cipher;
-    layout.context = &aes;
+    layout.context = key;
   }
   length = lbctl_cid_length(&layout);
   if (octets <= 0 || length == 0 || length > (size_t)octets)
