@@ -39,19 +39,20 @@ struct qs_block {
  * apart and keeps them, and half of the sums, on the stack.
  */
 #ifdef __bpf__
-#define QS_LOOK_UP(sum, tables, row, word, move)                                        \
-	do {                                                                            \
-		__u64 found;                                                            \
-		asm volatile("%1 = %2\n\t%1 " move "\n\t%1 &= 0x3fc\n\t%1 += %3\n\t"      \
-			     "%1 = *(u32 *)(%1 + %4)\n\t%0 ^= %1"                       \
-			     : "+r"(sum), "=&r"(found)                                  \
-			     : "r"(word), "r"(tables), "i"(1024 * (row)));              \
+#define QS_LOOK_UP(sum, tables, row, word, move)                                         \
+	do {                                                                             \
+		__u64 found;                                                             \
+		asm volatile("%1 = %2\n\t%1 " move "\n\t%1 &= 0x3fc\n\t%1 += %3\n\t"     \
+			     "%1 = *(u32 *)(%1 + %4)\n\t%0 ^= %1"                        \
+			     : "+r"(sum), "=&r"(found)                                   \
+			     : "r"(word), "r"(tables), "i"(1024 * (row)));               \
 	} while (0)
 #define QS_RIGHT(by) ">>= " #by
 #define QS_LEFT(by)  "<<= " #by
 #else
-#define QS_LOOK_UP(sum, tables, row, word, move) \
-	((sum) ^= *(const __u32 *)((const __u8 *)(tables) + ((word) move & 0x3fc) + 1024 * (row)))
+#define QS_LOOK_UP(sum, tables, row, word, move)                                         \
+	((sum) ^=                                                                        \
+	 *(const __u32 *)((const __u8 *)(tables) + ((word)move & 0x3fc) + 1024 * (row)))
 #define QS_RIGHT(by) >> by
 #define QS_LEFT(by)  << by
 #endif
@@ -70,8 +71,8 @@ static __always_inline __u64 qs_column(const __u32 *tables, __u64 a, __u64 b, __
 }
 
 /* The same of the last round. */
-static __always_inline __u32 qs_last_column(const __u32 *tables, __u64 a, __u64 b, __u64 c,
-					    __u64 d, __u32 key)
+static __always_inline __u32 qs_last_column(const __u32 *tables, __u64 a, __u64 b,
+					    __u64 c, __u64 d, __u32 key)
 {
 	__u64 first = 0, second = 0, third = 0, sum = key;
 
@@ -96,20 +97,28 @@ static __always_inline void qs_aes(struct qs_block *block, const __u32 *key, boo
 	int i;
 
 	for (i = 4; i < QS_ROUND_KEYS - 4; i += 4) {
-		__u64 e = qs_column(tables, a, inverse ? d : b, c, inverse ? b : d, key[i]);
-		__u64 f = qs_column(tables, b, inverse ? a : c, d, inverse ? c : a, key[i + 1]);
-		__u64 g = qs_column(tables, c, inverse ? b : d, a, inverse ? d : b, key[i + 2]);
-		__u64 h = qs_column(tables, d, inverse ? c : a, b, inverse ? a : c, key[i + 3]);
+		__u64 e =
+			qs_column(tables, a, inverse ? d : b, c, inverse ? b : d, key[i]);
+		__u64 f = qs_column(tables, b, inverse ? a : c, d, inverse ? c : a,
+				    key[i + 1]);
+		__u64 g = qs_column(tables, c, inverse ? b : d, a, inverse ? d : b,
+				    key[i + 2]);
+		__u64 h = qs_column(tables, d, inverse ? c : a, b, inverse ? a : c,
+				    key[i + 3]);
 
 		a = e;
 		b = f;
 		c = g;
 		d = h;
 	}
-	block->column[0] = qs_last_column(tables, a, inverse ? d : b, c, inverse ? b : d, key[40]);
-	block->column[1] = qs_last_column(tables, b, inverse ? a : c, d, inverse ? c : a, key[41]);
-	block->column[2] = qs_last_column(tables, c, inverse ? b : d, a, inverse ? d : b, key[42]);
-	block->column[3] = qs_last_column(tables, d, inverse ? c : a, b, inverse ? a : c, key[43]);
+	block->column[0] =
+		qs_last_column(tables, a, inverse ? d : b, c, inverse ? b : d, key[40]);
+	block->column[1] =
+		qs_last_column(tables, b, inverse ? a : c, d, inverse ? c : a, key[41]);
+	block->column[2] =
+		qs_last_column(tables, c, inverse ? b : d, a, inverse ? d : b, key[42]);
+	block->column[3] =
+		qs_last_column(tables, d, inverse ? c : a, b, inverse ? a : c, key[43]);
 }
 
 /* One load, aligned or not; for memcpy() the compiler would make eight of it. */
@@ -125,14 +134,15 @@ static __always_inline struct qs_half qs_load_half(const __u8 *at)
 
 /* @into ^= the beginning of AES(@from | zeros | length | pass). */
 static __always_inline void qs_pass(const struct qs_slot *slot, struct qs_half *into,
-				    const struct qs_half *into_mask, const struct qs_half *from,
-				    __u32 pass)
+				    const struct qs_half *into_mask,
+				    const struct qs_half *from, __u32 pass)
 {
 	struct qs_block block = {{from->front >> 32, from->front, from->back << 16,
 				  (__u32)slot->block_length << 8 | pass}};
 
 	qs_aes(&block, slot->round_key, false);
-	into->front ^= ((__u64)block.column[0] << 32 | block.column[1]) & into_mask->front;
+	into->front ^=
+		((__u64)block.column[0] << 32 | block.column[1]) & into_mask->front;
 	into->back ^= (block.column[2] >> 16) & into_mask->back;
 }
 
@@ -141,8 +151,8 @@ static __always_inline void qs_pass(const struct qs_slot *slot, struct qs_half *
  * back is left out where the id stands in the left half alone. Gives the first
  * 16 octets of the block; a server id has 15 at the most.
  */
-static __always_inline void qs_undo_four_passes(const struct qs_slot *slot, const __u8 *cid,
-						struct qs_id *block)
+static __always_inline void qs_undo_four_passes(const struct qs_slot *slot,
+						const __u8 *cid, struct qs_id *block)
 {
 	const __u32 length = slot->block_length;
 	const __u32 half = (length + 1) / 2 & 15; /* octets, 3..10 */
@@ -203,7 +213,8 @@ QS_FUNCTION int qs_read_block(const struct qs_slot *slot, const struct qs_cid *c
 	block.high = qs_load64(cid->octet + 1);
 	block.low = qs_load64(cid->octet + 9);
 	if (slot->reading == QS_AES_SINGLE) {
-		struct qs_block state = {{block.high >> 32, block.high, block.low >> 32, block.low}};
+		struct qs_block state = {
+			{block.high >> 32, block.high, block.low >> 32, block.low}};
 
 		qs_aes(&state, slot->round_key, true);
 		block.high = (__u64)state.column[0] << 32 | state.column[1];

@@ -34,8 +34,10 @@ struct packet {
 	void *ip;     /* the IP header, */
 	__u32 family; /* of this family (the verifier follows a number through
 		       * branches, not whether a packet pointer is NULL) */
-	bool quoted;  /* an ICMP error: what follows is the beginning of a packet of ours */
-	__u8 wrapped; /* IPPROTO_IPIP or _IPV6: what could not be read may be a tunnel's */
+	bool quoted;  /* an ICMP error: what follows is the beginning of a packet of ours
+		       */
+	__u8 wrapped; /* IPPROTO_IPIP or _IPV6: what could not be read may be a tunnel's
+		       */
 	__u8 *quic;   /* what follows the UDP header */
 	void *end;
 };
@@ -87,8 +89,8 @@ static __always_inline void set_key_v6(struct qs_vip *key, const struct in6_addr
 /* An ICMP error about a packet that we sent from a VIP: the UDP header that it
  * quotes. A whole one, but maybe nothing behind it: routers need not quote more.
  */
-static __always_inline struct udphdr *quoted_ipv4(struct packet *pkt, const struct iphdr *ip,
-						  void *icmp, struct qs_vip *key)
+static __always_inline struct udphdr *
+quoted_ipv4(struct packet *pkt, const struct iphdr *ip, void *icmp, struct qs_vip *key)
 {
 	const struct icmp_error *error = icmp;
 	struct iphdr *inner = (void *)(error + 1);
@@ -110,8 +112,8 @@ static __always_inline struct udphdr *quoted_ipv4(struct packet *pkt, const stru
 	return udp;
 }
 
-static __always_inline struct udphdr *quoted_ipv6(struct packet *pkt, const struct ipv6hdr *ip,
-						  void *icmp, struct qs_vip *key)
+static __always_inline struct udphdr *
+quoted_ipv6(struct packet *pkt, const struct ipv6hdr *ip, void *icmp, struct qs_vip *key)
 {
 	const struct icmp_error *error = icmp;
 	struct ipv6hdr *inner = (void *)(error + 1);
@@ -142,7 +144,8 @@ static __always_inline struct udphdr *parse_ipv4(struct packet *pkt, void *pos,
 
 	if ((void *)(ip + 1) > pkt->end)
 		return NULL;
-	if (ip->version != 4 || ip->ihl < 5 || (ip->frag_off & bpf_htons(IP_MORE_OR_OFFSET)))
+	if (ip->version != 4 || ip->ihl < 5 ||
+	    (ip->frag_off & bpf_htons(IP_MORE_OR_OFFSET)))
 		return NULL;
 	pkt->ip = ip;
 	pkt->family = QS_V4;
@@ -150,7 +153,8 @@ static __always_inline struct udphdr *parse_ipv4(struct packet *pkt, void *pos,
 	if (ip->protocol == IPPROTO_IPIP || ip->protocol == IPPROTO_IPV6)
 		pkt->wrapped = ip->protocol;
 	if (ip->protocol != IPPROTO_UDP)
-		return ip->protocol == IPPROTO_ICMP ? quoted_ipv4(pkt, ip, udp, key) : NULL;
+		return ip->protocol == IPPROTO_ICMP ? quoted_ipv4(pkt, ip, udp, key)
+						    : NULL;
 	if ((void *)(udp + 1) > pkt->end)
 		return NULL;
 	set_key_v4(key, ip->daddr, udp->dest);
@@ -212,7 +216,8 @@ static __always_inline struct udphdr *parse_ipv6(struct packet *pkt, void *pos,
 /* The header is packed: by its member the compiler would load two octets. */
 static __always_inline __be16 ether_type(const struct packet *pkt)
 {
-	return *(const __be16 *)((const void *)pkt->eth + offsetof(struct ethhdr, h_proto));
+	return *(const __be16 *)((const void *)pkt->eth +
+				 offsetof(struct ethhdr, h_proto));
 }
 
 /* The empty asm keeps the compiler from testing a sign, which takes two shifts. */
@@ -279,7 +284,8 @@ static __always_inline struct udphdr *parse(struct packet *pkt, struct qs_vip *k
 	for (int i = 0; i < MAX_VLAN_TAGS; i++) {
 		const struct vlan_tag *tag = pos;
 
-		if (protocol != bpf_htons(ETH_P_8021Q) && protocol != bpf_htons(ETH_P_8021AD))
+		if (protocol != bpf_htons(ETH_P_8021Q) &&
+		    protocol != bpf_htons(ETH_P_8021AD))
 			break;
 		if ((const void *)(tag + 1) > pkt->end)
 			return NULL;

@@ -135,7 +135,8 @@ static __always_inline enum qs_outcome find_cid(const struct packet *pkt,
  * about one from there. @server: of whom a packet was sent to.
  */
 static __always_inline enum qs_outcome steer(struct xdp_md *ctx, struct packet *pkt,
-					     const struct qs_service *service, __u32 *server)
+					     const struct qs_service *service,
+					     __u32 *server)
 {
 	const struct qs_slot *slot;
 	enum qs_outcome outcome;
@@ -183,7 +184,8 @@ static __always_inline enum qs_outcome steer(struct xdp_md *ctx, struct packet *
 	}
 }
 
-static __always_inline int handle(struct xdp_md *ctx, struct packet *pkt, const struct qs_vip *key)
+static __always_inline int handle(struct xdp_md *ctx, struct packet *pkt,
+				  const struct qs_vip *key)
 {
 	const struct qs_vip *vip = find_vip(key);
 	const struct qs_service *service;

@@ -49,7 +49,7 @@
 struct qs_vip {
 	__u64 addr[2];
 	__u32 port_family; /* QS_PORT_FAMILY(); 0: a free entry */
-	__u32 row;	   /* of the service, QS_ROW(); one word, so one store changes it */
+	__u32 row; /* of the service, QS_ROW(); one word, so one store changes it */
 };
 
 struct qs_vip_bucket {
@@ -99,14 +99,14 @@ struct qs_slot {
 	__u8 space;  /* server ids of different spaces are different servers */
 	__u8 scheme; /* what lbctl calls it: the program does not look */
 	__u8 unused;
-	__u16 peer_tag; /* QS_PEER_TAG() of the space */
+	__u16 peer_tag;			/* QS_PEER_TAG() of the space */
 	__u32 round_key[QS_ROUND_KEYS]; /* in the order of their use; 0 where nothing is
 					 * enciphered */
 };
 
 struct qs_service {
 	__u32 nr_slots;
-	__u32 flags; /* QS_KEEP_LONG, QS_DROP_UNKNOWN */
+	__u32 flags;  /* QS_KEEP_LONG, QS_DROP_UNKNOWN */
 	__u64 unused; /* so that the first slot's head is in the first cache line */
 	struct qs_slot slot[QS_MAX_SLOTS]; /* the first that matches decides */
 };
@@ -140,13 +140,13 @@ struct qs_server_bucket {
 /* target: kind (4 bits, from 56), space (8 bits, from 48), operand (48 bits).
  * The operand of QS_TO_PEER is its MAC address.
  */
-#define QS_KIND_SHIFT  56
-#define QS_SPACE_SHIFT 48
-#define QS_OPERAND     0x0000ffffffffffffull
-#define QS_SPACE       0x00ff000000000000ull
-#define QS_KIND	       0x0f00000000000000ull
-#define QS_WIDE	       0x1000000000000000ull /* the id has more than 64 bits */
-#define QS_MORE	       0x8000000000000000ull /* in way[0] */
+#define QS_KIND_SHIFT	   56
+#define QS_SPACE_SHIFT	   48
+#define QS_OPERAND	   0x0000ffffffffffffull
+#define QS_SPACE	   0x00ff000000000000ull
+#define QS_KIND		   0x0f00000000000000ull
+#define QS_WIDE		   0x1000000000000000ull       /* the id has more than 64 bits */
+#define QS_MORE		   0x8000000000000000ull       /* in way[0] */
 #define QS_PEER_TAG(space) (QS_TO_PEER << 8 | (space)) /* target >> 48 of a narrow id */
 
 enum qs_kind {
@@ -177,9 +177,9 @@ struct qs_tunnel {
 	__u32 mtu;	      /* octets that an outer packet may have */
 };
 
-#define QS_MAX_TUNNELS	1024
-#define QS_TUNNEL_ROWS	(2 * QS_MAX_TUNNELS)
-#define QS_SENDER_BITS	12
+#define QS_MAX_TUNNELS 1024
+#define QS_TUNNEL_ROWS (2 * QS_MAX_TUNNELS)
+#define QS_SENDER_BITS 12
 
 /* The one row of the settings. self: the MAC addresses, as QS_MAC_WORD(), of
  * the devices that the program is attached to. Frames for other stations come
@@ -193,8 +193,8 @@ struct qs_settings {
 } __attribute__((aligned(64)));
 
 /* Everything but the counters; what is looked at with every packet comes first,
- * where its address fits into the instruction. The one value of one map, of less than 4 MiB, the
- * most that a value may have.
+ * where its address fits into the instruction. The one value of one map, of less than 4
+ * MiB, the most that a value may have.
  */
 struct qs_tables {
 	struct qs_settings settings;

@@ -100,11 +100,13 @@ static __always_inline struct target target_in(const struct qs_server_bucket *bu
 /* The target of a server id. Its kind is QS_TO_NOBODY if there is no such
  * server; the free entries that id 0 finds say so too.
  */
-static __always_inline struct target find_target(struct qs_id id, const struct qs_slot *slot)
+static __always_inline struct target find_target(struct qs_id id,
+						 const struct qs_slot *slot)
 {
 	__u64 kind = (__u64)slot->space << QS_SPACE_SHIFT | (id.high ? QS_WIDE : 0);
 	__u64 hash_key = qs_server_key(id);
-	const struct qs_server_bucket *bucket = &tables.servers[qs_bucket_1(hash_key, QS_SERVER_BITS)];
+	const struct qs_server_bucket *bucket =
+		&tables.servers[qs_bucket_1(hash_key, QS_SERVER_BITS)];
 	__u64 first = LOAD(bucket->way[0].id);
 	__u64 word = LOAD(bucket->way[0].target);
 	struct target target;
@@ -116,19 +118,22 @@ static __always_inline struct target find_target(struct qs_id id, const struct q
 	target = target_in(bucket, id, kind);
 	if (target.word || !(word & QS_MORE))
 		return target;
-	return target_in(&tables.servers[qs_bucket_2(hash_key, QS_SERVER_BITS)], id, kind);
+	return target_in(&tables.servers[qs_bucket_2(hash_key, QS_SERVER_BITS)], id,
+			 kind);
 }
 
 static __always_inline bool mac_in(const struct qs_mac_bucket *bucket, __u64 mac)
 {
-	return (LOAD(bucket->way[0]) & ~QS_MAC_MORE) == mac || LOAD(bucket->way[1]) == mac ||
-	       LOAD(bucket->way[2]) == mac || LOAD(bucket->way[3]) == mac;
+	return (LOAD(bucket->way[0]) & ~QS_MAC_MORE) == mac ||
+	       LOAD(bucket->way[1]) == mac || LOAD(bucket->way[2]) == mac ||
+	       LOAD(bucket->way[3]) == mac;
 }
 
 /* Is @mac a steering peer's address? */
 static __always_inline bool is_peer(__u64 mac)
 {
-	const struct qs_mac_bucket *bucket = &tables.peer_macs[qs_bucket_1(mac, QS_MAC_BITS)];
+	const struct qs_mac_bucket *bucket =
+		&tables.peer_macs[qs_bucket_1(mac, QS_MAC_BITS)];
 	__u64 differs = LOAD(bucket->way[0]) ^ mac;
 
 	if (!(differs & ~QS_MAC_MORE))

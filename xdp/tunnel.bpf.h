@@ -16,23 +16,30 @@
  * constants. The verifier loses the bounds of a packet where a number that it
  * does not know is added to its address.
  */
-#define FOR_CONSTANT_LENGTHS(function, frame_header, outer_family, ...)                      \
-	switch ((frame_header) << 4 | (outer_family)) {                                      \
-	case 14 << 4 | QS_V4: return function(14, QS_V4, __VA_ARGS__);                       \
-	case 14 << 4 | QS_V6: return function(14, QS_V6, __VA_ARGS__);                       \
-	case 18 << 4 | QS_V4: return function(18, QS_V4, __VA_ARGS__);                       \
-	case 18 << 4 | QS_V6: return function(18, QS_V6, __VA_ARGS__);                       \
-	case 22 << 4 | QS_V4: return function(22, QS_V4, __VA_ARGS__);                       \
-	case 22 << 4 | QS_V6: return function(22, QS_V6, __VA_ARGS__);                       \
+#define FOR_CONSTANT_LENGTHS(function, frame_header, outer_family, ...)                  \
+	switch ((frame_header) << 4 | (outer_family)) {                                  \
+	case 14 << 4 | QS_V4:                                                            \
+		return function(14, QS_V4, __VA_ARGS__);                                 \
+	case 14 << 4 | QS_V6:                                                            \
+		return function(14, QS_V6, __VA_ARGS__);                                 \
+	case 18 << 4 | QS_V4:                                                            \
+		return function(18, QS_V4, __VA_ARGS__);                                 \
+	case 18 << 4 | QS_V6:                                                            \
+		return function(18, QS_V6, __VA_ARGS__);                                 \
+	case 22 << 4 | QS_V4:                                                            \
+		return function(22, QS_V4, __VA_ARGS__);                                 \
+	case 22 << 4 | QS_V6:                                                            \
+		return function(22, QS_V6, __VA_ARGS__);                                 \
 	}
 /* At the end of such a function: keeps the compiler from making them one again.
  * In user space, where nothing depends on it, compilers need not know the values.
  */
 #ifdef __bpf__
-#define KEEP_APART(frame_header, outer_family) \
+#define KEEP_APART(frame_header, outer_family)                                           \
 	asm volatile("" : : "i"(frame_header), "i"(outer_family))
 #else
-#define KEEP_APART(frame_header, outer_family) ((void)(frame_header), (void)(outer_family))
+#define KEEP_APART(frame_header, outer_family)                                           \
+	((void)(frame_header), (void)(outer_family))
 #endif
 
 static __always_inline __u32 header_length(__u32 family)
@@ -42,8 +49,8 @@ static __always_inline __u32 header_length(__u32 family)
 
 static __always_inline void set_ether_type(__u8 *frame, __u32 header, __u32 family)
 {
-	*(__be16 *)(frame + header - 2) = family == QS_V4 ? bpf_htons(ETH_P_IP) :
-							    bpf_htons(ETH_P_IPV6);
+	*(__be16 *)(frame + header - 2) =
+		family == QS_V4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
 }
 
 /* What the IP header at @header, of which 40 octets are readable or which is of
@@ -54,12 +61,13 @@ static __always_inline __u32 packet_length(const void *header, __u32 family)
 	const struct iphdr *v4 = header;
 	const struct ipv6hdr *v6 = header;
 
-	return family == QS_V4 ? bpf_ntohs(v4->tot_len) :
-				 bpf_ntohs(v6->payload_len) + sizeof(*v6);
+	return family == QS_V4 ? bpf_ntohs(v4->tot_len)
+			       : bpf_ntohs(v6->payload_len) + sizeof(*v6);
 }
 
-static __always_inline void put_outer_ipv4(struct iphdr *ip, const struct qs_tunnel *tunnel,
-					   __u32 length, __u8 protocol)
+static __always_inline void put_outer_ipv4(struct iphdr *ip,
+					   const struct qs_tunnel *tunnel, __u32 length,
+					   __u8 protocol)
 {
 	__u16 *words = (__u16 *)ip;
 	__u32 sum = 0;
@@ -78,11 +86,12 @@ static __always_inline void put_outer_ipv4(struct iphdr *ip, const struct qs_tun
 	for (int i = 0; i < (int)sizeof(*ip) / 2; i++)
 		sum += words[i];
 	sum = (sum & 0xffff) + (sum >> 16);
-	ip->check = (__u16)~((sum & 0xffff) + (sum >> 16));
+	ip->check = (__u16) ~((sum & 0xffff) + (sum >> 16));
 }
 
-static __always_inline void put_outer_ipv6(struct ipv6hdr *ip, const struct qs_tunnel *tunnel,
-					   __u32 length, __u8 protocol)
+static __always_inline void put_outer_ipv6(struct ipv6hdr *ip,
+					   const struct qs_tunnel *tunnel, __u32 length,
+					   __u8 protocol)
 {
 	__u64 *words = (__u64 *)ip;
 
@@ -98,8 +107,9 @@ static __always_inline void put_outer_ipv6(struct ipv6hdr *ip, const struct qs_t
 	words[4] = LOAD(tunnel->destination[1]);
 }
 
-static __always_inline int wrap_at(__u32 header, __u32 outer, struct xdp_md *ctx, __u32 family,
-				   const struct qs_tunnel *tunnel, __u64 mac)
+static __always_inline int wrap_at(__u32 header, __u32 outer, struct xdp_md *ctx,
+				   __u32 family, const struct qs_tunnel *tunnel,
+				   __u64 mac)
 {
 	const __u32 added = header_length(outer);
 	const __u8 protocol = family == QS_V4 ? IPPROTO_IPIP : IPPROTO_IPV6;
@@ -152,7 +162,8 @@ QS_FUNCTION int wrap(struct xdp_md *ctx, __u32 header, __u32 family,
 	mac = LOAD(tunnel->mac);
 	if (!mac)
 		return QS_UNRESOLVED;
-	FOR_CONSTANT_LENGTHS(wrap_at, header, LOAD(tunnel->family), ctx, family, tunnel, mac)
+	FOR_CONSTANT_LENGTHS(wrap_at, header, LOAD(tunnel->family), ctx, family, tunnel,
+			     mac)
 	return QS_UNRESOLVED;
 }
 
@@ -177,8 +188,8 @@ find_wrapped(struct packet *inner, __u32 header, __u32 outer, __u32 protocol)
 	if (!find_entry(tables.senders, QS_SENDER_BITS, &key))
 		return NULL;
 	frame += header + header_length(outer);
-	if (!(protocol == IPPROTO_IPIP ? parse_ipv4(inner, frame, &key) :
-					 parse_ipv6(inner, frame, &key)))
+	if (!(protocol == IPPROTO_IPIP ? parse_ipv4(inner, frame, &key)
+				       : parse_ipv6(inner, frame, &key)))
 		return NULL;
 	return find_vip(&key);
 }
