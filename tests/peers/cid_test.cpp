@@ -5,6 +5,7 @@
 #include <fstream>
 #include <string>
 
+#include "common/fd.hpp"
 #include "h3/cid.hpp"
 
 using peer::CidFormat;
@@ -44,7 +45,8 @@ TEST_CASE("cid: every scheme has its id where the balancers look for it") {
 // Vectors of draft-ietf-quic-load-balancers-21: four passes, and a single one.
 TEST_CASE("cid: encrypted ones are those of the draft") {
   char path[] = "/tmp/lbctl-key-XXXXXX";
-  REQUIRE(mkstemp(path) >= 0);
+  const peer::Fd file(mkstemp(path));
+  REQUIRE(file);
   std::ofstream(path) << "8f95f09245765f80256934e50c66207f\n";
   const auto encrypted = [&](const std::string& layout, std::string_view id,
                              std::string_view nonce) {
