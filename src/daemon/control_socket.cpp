@@ -166,7 +166,9 @@ Result<std::unique_ptr<Server>> serve_control(asio::io_context& io, Keeper& keep
   if (error) return fail_errno("open the control socket " + path, error.value());
   if (gid && (::chown(path.c_str(), static_cast<uid_t>(-1), *gid) != 0 ||
               ::chmod(path.c_str(), 0660) != 0))
-    return fail_errno("give the control socket to group " + group);
+    return fail(Error::from_errno(errno, "give the control socket to group " + group)
+                    .with_hint("as a service: SupplementaryGroups=" + group +
+                               " in the unit (systemctl edit lbctl)"));
   return std::make_unique<ControlServer>(keeper, path, gid, std::move(wishes), std::move(acceptor));
 }
 

@@ -15,8 +15,9 @@ namespace {
 
 /// What an older lbctl would have attached to the same tables. Its program's id.
 std::uint32_t replace_by_older(const std::string& pins) {
-  auto program = kernel::xdp::load_program(*kernel::xdp::open_pinned_maps(pins), "older");
+  auto program = kernel::xdp::load_program(*kernel::xdp::open_pinned_maps(pins));
   REQUIRE(program);
+  REQUIRE(kernel::xdp::pin_program(*program, "older", pins));
   auto attachments = kernel::xdp::read_attachments(pins);
   REQUIRE(attachments);
   REQUIRE(attachments->size() == 1);
@@ -98,11 +99,14 @@ TEST_CASE("the kernel's objects go when the last user goes") {
   const std::uint32_t program = kernel::xdp::read_attachments(node.pins)->front().program;
   std::vector<std::string> left = {"link show id " + std::to_string(link),
                                    "prog show id " + std::to_string(program)};
-  const auto info = kernel::xdp::program_info(program);
-  REQUIRE(info);
-  for (const std::uint32_t map : info->maps)
-    left.push_back("map show id " + std::to_string(map));
-  CHECK(left.size() == 2 + 4);  // tables, counters, read-only data
+  {
+    const auto pinned = kernel::xdp::find_program(program, node.pins);
+    REQUIRE(pinned);
+    REQUIRE(pinned->has_value());
+    for (const std::uint32_t map : (*pinned)->maps)
+      left.push_back("map show id " + std::to_string(map));
+  }
+  CHECK(left.size() == 2 + 3);  // tables, counters, read-only data
   for (const auto& object : left)
     CHECK_NOTHROW(run("bpftool " + object));
   carry_out(*node.backend, take_down());
@@ -129,6 +133,16 @@ TEST_CASE("a program is replaced in place: the same link, the tables as they wer
   CHECK(notes.empty());
   CHECK(link_id(node.pins) == link);
   CHECK(kernel::xdp::read_attachments(node.pins)->front().program != first);
+  CHECK(observe(*node.backend) == as_set_up());
+  CHECK_FALSE(std::filesystem::exists(node.pins + "/program-older"));
+}
+
+TEST_CASE("a program whose pin is gone is replaced") {
+  Node node;
+  carry_out(*node.backend, set_up());
+  REQUIRE(std::filesystem::remove(node.pins + "/program-" + kernel::program_digest()));
+  CHECK_FALSE(observe(*node.backend).attachments["eth0"].satisfies(wanted));
+  carry_out(*node.backend, {AttachXdp{"eth0", wanted, wanted}});
   CHECK(observe(*node.backend) == as_set_up());
 }
 
@@ -250,15 +264,18 @@ TEST_CASE("full tables of random keys read back the same, and empty again") {
   CHECK_FALSE(std::filesystem::exists(node.pins));
 }
 
-TEST_CASE("a BPF file system is found: the system's, else the state folder's, else a hint") {
+TEST_CASE("a BPF file system is found: the state folder's, else the system's, else a hint") {
   const std::string state = bpffs() + "/state";
   const auto found = kernel::find_bpffs(state);
   const bool system_has_one = run("stat -fc %T /sys/fs/bpf || true").starts_with("bpf_fs");
   std::filesystem::create_directories(state + "/bpf");  // within the mount: a BPF file system too
   const auto second = kernel::find_bpffs(state);
   REQUIRE(second);
-  CHECK(*second == (system_has_one ? "/sys/fs/bpf" : state + "/bpf"));
-  if (!system_has_one) {
+  CHECK(*second == state + "/bpf");
+  if (system_has_one) {
+    REQUIRE(found);
+    CHECK(*found == "/sys/fs/bpf");
+  } else {
     REQUIRE_FALSE(found);
     CHECK(found.error().code() == Errc::unsupported);
     CHECK(found.error().hint() ==

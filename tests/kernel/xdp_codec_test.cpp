@@ -114,7 +114,7 @@ TEST_CASE("errors of BPF calls carry code and hint, whatever their sign") {
   const Error error = bpf_error(-EPERM, "load the XDP program");
   CHECK(error.code() == Errc::permission);
   CHECK(error.text() == "load the XDP program: Operation not permitted (EPERM)");
-  CHECK(error.hint() == "run it as root: BPF needs CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN");
+  CHECK(error.hint() == "run it as root: BPF needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
   CHECK(bpf_error(ENOSYS, "x").code() == Errc::unsupported);
 }
 

@@ -32,7 +32,7 @@ const char* verdict_name(std::uint32_t verdict) {
 }  // namespace
 
 Steering::Steering() {
-  auto program = must(kernel::xdp::load_program({}, "test"));
+  auto program = must(kernel::xdp::load_program({}));
   program_ = std::move(program.fd);
   tables_ = must(kernel::xdp::Tables::open(std::move(program.maps)));
 }

@@ -22,8 +22,9 @@ struct XdpPlace {
   std::string pin_dir;
 };
 
-/// A BPF file system to pin in: /sys/fs/bpf, or else `state_dir`/bpf (`ip netns exec` mounts a new
-/// /sys, which hides the former). Without either: Errc::unsupported, and the mount command as hint.
+/// A BPF file system to pin in: `state_dir`/bpf if that is one (`ip netns exec` mounts a new /sys,
+/// which hides the usual one; a sandbox may have made it read-only), else /sys/fs/bpf. Without
+/// either: Errc::unsupported, and the mount command as hint.
 Result<std::string> find_bpffs(const std::string& state_dir);
 
 /// Digest (FNV-1a, 64 bits, 16 hexadecimal digits) of the BPF object in this binary: what

@@ -23,9 +23,9 @@ constexpr const char* veth_note =
     "generic mode: what a native XDP_TX sends over veth is lost where the peer runs no XDP program";
 
 std::string foreign_text(const Link& link) {
-  auto info = program_info(link.program);
-  return info && !info->name.empty() ? fmt::format("\"{}\" (id {})", info->name, link.program)
-                                     : fmt::format("with id {}", link.program);
+  const auto name = program_name(link.program);
+  return name ? fmt::format("\"{}\" (id {})", *name, link.program)
+              : fmt::format("with id {}", link.program);
 }
 
 /// What one run of operations has open.
@@ -81,7 +81,7 @@ class Run {
     if (auto ok = serve(*attachments, link->index); !ok) return ok;
     if (old != nullptr && (op.to.mode == model::XdpMode::automatic || op.to.mode == link->mode)) {
       if (auto ok = replace(*old, **program); !ok) return ok;
-      return unpin_strange(pin_dir_);
+      return unpin_strange(program_digest(), pin_dir_);
     }
     if (old != nullptr) {
       notes_.push_back(
@@ -155,9 +155,10 @@ class Run {
     if (program_) return &program_;
     auto pinned = open_pinned_maps(pin_dir_);
     if (!pinned) return fail(std::move(pinned.error()));
-    auto program = load_program(*pinned, program_digest());
+    auto program = load_program(*pinned);
     if (!program) return fail(std::move(program.error()));
-    if (auto ok = pin_program(*program, pin_dir_); !ok) return fail(std::move(ok.error()));
+    if (auto ok = pin_program(*program, program_digest(), pin_dir_); !ok)
+      return fail(std::move(ok.error()));
     auto tables = Tables::open(std::move(program->maps));
     if (!tables) return fail(std::move(tables.error()));
     tables_ = std::make_unique<Tables>(std::move(*tables));

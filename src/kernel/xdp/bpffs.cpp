@@ -18,10 +18,10 @@ bool is_bpffs(const std::string& path) {
 
 Result<std::string> find_bpffs(const std::string& state_dir) {
   const std::string own = state_dir + "/bpf";
-  for (const std::string& path : {std::string("/sys/fs/bpf"), own})
+  for (const std::string& path : {own, std::string("/sys/fs/bpf")})
     if (is_bpffs(path)) return path;
   return fail(Error(Errc::unsupported,
-                    fmt::format("no BPF file system: neither /sys/fs/bpf nor {} is one", own))
+                    fmt::format("no BPF file system: neither {} nor /sys/fs/bpf is one", own))
                   .with_hint(fmt::format("mkdir -p {0} && mount -t bpf bpf {0}", own)));
 }
 

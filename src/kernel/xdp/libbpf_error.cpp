@@ -49,7 +49,7 @@ Error bpf_error(int sys, std::string what) {
     case EPERM:
     case EACCES:
       return std::move(error).with_hint(
-          "run it as root: BPF needs CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN");
+          "run it as root: BPF needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
     case ENOSYS:
       return std::move(error).with_hint(
           "this kernel has no BPF: it needs CONFIG_BPF_SYSCALL and CONFIG_BPF_JIT");

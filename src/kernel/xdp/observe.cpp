@@ -13,7 +13,7 @@ namespace lbctl::kernel::xdp {
 namespace {
 
 /// Does the program use each of the pinned maps? Not if one was unpinned and made anew.
-Result<bool> uses(const ProgramInfo& program, const MapFds& maps) {
+Result<bool> uses(const PinnedProgram& program, const MapFds& maps) {
   for (const Fd& map : maps.fds) {
     auto id = map_id(map);
     if (!id) return fail(std::move(id.error()));
@@ -23,12 +23,16 @@ Result<bool> uses(const ProgramInfo& program, const MapFds& maps) {
 }
 
 /// `tables`: the pinned ones, null if there are none.
-Result<model::XdpAttachment> describe(const Link& link, const Tables* tables) {
-  auto program = program_info(link.program);
-  if (!program) return fail(std::move(program.error()));
-  auto same_tables = tables != nullptr ? uses(*program, tables->maps()) : Result<bool>(false);
+Result<model::XdpAttachment> describe(const Link& link, const Tables* tables,
+                                      const std::string& pin_dir) {
+  auto found = find_program(link.program, pin_dir);
+  if (!found) return fail(std::move(found.error()));
+  model::XdpAttachment out{.mode = link.mode, .program = "(not pinned)"};
+  if (!*found) return out;
+  PinnedProgram& program = **found;
+  auto same_tables = tables != nullptr ? uses(program, tables->maps()) : Result<bool>(false);
   if (!same_tables) return fail(std::move(same_tables.error()));
-  model::XdpAttachment out{.mode = link.mode, .program = std::move(program->digest)};
+  out.program = std::move(program.digest);
   if (!*same_tables)
     out.program += " (with other tables)";
   else if (!link.mac || !tables->has_self(*link.mac))
@@ -62,14 +66,12 @@ Result<model::XdpState> observe_xdp(const std::string& pin_dir) {
   for (const auto& link : *links) {
     if (link.program == 0) continue;
     if (in_force(*attachments, link) != nullptr) {
-      auto attachment = describe(link, tables ? &*tables : nullptr);
+      auto attachment = describe(link, tables ? &*tables : nullptr, pin_dir);
       if (!attachment) return fail(std::move(attachment.error()).during(link.name));
       out.attachments.insert_or_assign(link.name, std::move(*attachment));
     } else {
-      auto program = program_info(link.program);
-      out.foreign.insert_or_assign(link.name, program && !program->name.empty()
-                                                  ? program->name
-                                                  : fmt::format("program {}", link.program));
+      out.foreign.insert_or_assign(
+          link.name, program_name(link.program).value_or(fmt::format("program {}", link.program)));
     }
   }
   return out;

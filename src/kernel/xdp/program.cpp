@@ -39,11 +39,10 @@ namespace {
 
 using Object = CHandle<bpf_object, &bpf_object__close>;
 
-/// build_digest, the only variable in the program's read-only data.
-using Digest = std::array<char, QS_DIGEST_LEN + 1>;
-
-constexpr const char* program_pin = "program";
-constexpr const char* rodata = ".rodata";  ///< the kernel prefixes the object's name
+/// Followed by the digest. Asking the kernel about a program by its id takes CAP_SYS_ADMIN, which
+/// lbctl can do without: what it has to know of its own program is in the name of the pin.
+constexpr std::string_view program_prefix = "program-";
+constexpr const char* fresh_pin = "new-program";
 
 Result<Fd> keep(int fd) {
   const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -93,51 +92,60 @@ Result<> make_pin_dir(const std::string& pin_dir) {
   return {};
 }
 
-std::string digest_in(const std::vector<std::uint32_t>& maps) {
-  for (const std::uint32_t id : maps) {
-    const Fd map(bpf_map_get_fd_by_id(id));
-    bpf_map_info info{};
-    __u32 length = sizeof info;
-    if (!map || bpf_obj_get_info_by_fd(map.get(), &info, &length) < 0) continue;
-    Digest value{};
-    if (!std::string_view(info.name).ends_with(rodata) || info.value_size != sizeof value) continue;
-    const __u32 row = 0;
-    if (bpf_map_lookup_elem(map.get(), &row, value.data()) < 0) continue;
-    return {value.data(), strnlen(value.data(), QS_DIGEST_LEN)};
-  }
-  return {};
-}
-
-Result<> set_digest(bpf_object& object, std::string_view digest) {
-  Digest value{};
-  std::ranges::copy(digest.substr(0, QS_DIGEST_LEN), value.begin());
-  bpf_map* map = bpf_object__find_map_by_name(&object, rodata);
-  if (const int error = bpf_map__set_initial_value(map, value.data(), sizeof value); error < 0)
-    return fail(bpf_error(error, "write the digest into the XDP program"));
-  return {};
+/// The names in the folder; none if it is not there.
+Result<std::vector<std::string>> list_pins(const std::string& pin_dir) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(pin_dir, error), end; !error && it != end;
+       it.increment(error))
+    out.push_back(it->path().filename().string());
+  if (error && error != std::errc::no_such_file_or_directory)
+    return fail_errno(fmt::format("list {}", pin_dir), error.value());
+  return out;
 }
 
 /// Links stay, too: they are attachments.
 Result<> unpin_all_but(const std::string& pin_dir, const std::vector<std::string>& kept) {
-  std::vector<std::string> pins;
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(pin_dir, error), end; !error && it != end;
-       it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    if (!name.starts_with("link-") && std::ranges::find(kept, name) == kept.end())
-      pins.push_back(it->path().string());
-  }
-  if (error && error != std::errc::no_such_file_or_directory)
-    return fail_errno(fmt::format("list {}", pin_dir), error.value());
-  for (const auto& path : pins)
+  auto pins = list_pins(pin_dir);
+  if (!pins) return fail(std::move(pins.error()));
+  for (const std::string& name : *pins) {
+    if (name.starts_with("link-") || std::ranges::find(kept, name) != kept.end()) continue;
+    const std::string path = fmt::format("{}/{}", pin_dir, name);
     if (unlink(path.c_str()) < 0 && errno != ENOENT)
       return fail_errno(fmt::format("unpin {}", path));
+  }
   return {};
+}
+
+std::string pin_of(std::string_view digest, const std::string& pin_dir) {
+  return fmt::format("{}/{}{}", pin_dir, program_prefix, digest);
+}
+
+/// Nothing if the pin is of a program with another id.
+Result<std::optional<PinnedProgram>> read_pinned(const std::string& path, std::uint32_t id) {
+  const int fd = bpf_obj_get(path.c_str());
+  if (fd < 0) return fail(bpf_error(fd, fmt::format("open {}", path)));
+  PinnedProgram out;
+  out.fd = Fd(fd);
+  bpf_prog_info info{};
+  __u32 length = sizeof info;
+  int error = bpf_obj_get_info_by_fd(fd, &info, &length);
+  if (error == 0 && info.id != id) return std::optional<PinnedProgram>{};
+  // The first call tells how many maps there are, the second one reads their ids.
+  if (error == 0) {
+    out.maps.resize(info.nr_map_ids);
+    info = {};
+    info.nr_map_ids = static_cast<__u32>(out.maps.size());
+    info.map_ids = reinterpret_cast<std::uintptr_t>(out.maps.data());
+    error = bpf_obj_get_info_by_fd(fd, &info, &length);
+  }
+  if (error < 0) return fail(bpf_error(error, fmt::format("read {}", path)));
+  return std::optional(std::move(out));
 }
 
 }  // namespace
 
-Result<Program> load_program(const MapFds& existing, std::string_view digest) {
+Result<Program> load_program(const MapFds& existing) {
   LibbpfLog log;
   std::vector<char> verifier(std::size_t{1} << 20);
   LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "quic_steer",
@@ -146,7 +154,6 @@ Result<Program> load_program(const MapFds& existing, std::string_view digest) {
   const void* elf = quic_steer__elf_bytes(&size);
   const Object object(bpf_object__open_mem(elf, size, &options));
   if (!object) return fail(bpf_error(errno, "open the XDP program").kernel_said(log.text()));
-  if (auto ok = set_digest(*object, digest); !ok) return fail(std::move(ok.error()));
   if (auto ok = prepare_maps(*object, existing); !ok) return fail(std::move(ok.error()));
   if (const int error = bpf_object__load(object.get()); error < 0) {
     const std::string_view said(verifier.data());
@@ -156,14 +163,14 @@ Result<Program> load_program(const MapFds& existing, std::string_view digest) {
   return take(*object);
 }
 
-Result<> pin_program(const Program& program, const std::string& pin_dir) {
+Result<> pin_program(const Program& program, std::string_view digest, const std::string& pin_dir) {
   if (auto ok = make_pin_dir(pin_dir); !ok) return ok;
   for (std::size_t i = 0; i < map_count; ++i)
     if (auto ok = pin(program.maps.fds[i], fmt::format("{}/{}", pin_dir, map_shapes()[i].name));
         !ok)
       return ok;
-  const std::string path = fmt::format("{}/{}", pin_dir, program_pin);
-  const std::string fresh = path + "-new";
+  const std::string path = pin_of(digest, pin_dir);
+  const std::string fresh = fmt::format("{}/{}", pin_dir, fresh_pin);
   unlink(fresh.c_str());  // left by a run that was killed between the next two steps
   if (auto ok = pin(program.fd, fresh); !ok) return ok;
   if (std::rename(fresh.c_str(), path.c_str()) < 0)
@@ -178,33 +185,34 @@ Result<> unpin_program(const std::string& pin_dir) {
   return {};
 }
 
-Result<> unpin_strange(const std::string& pin_dir) {
-  std::vector<std::string> ours = {program_pin};
+Result<> unpin_strange(std::string_view digest, const std::string& pin_dir) {
+  std::vector<std::string> ours = {fmt::format("{}{}", program_prefix, digest)};
   for (const auto& shape : map_shapes())
     ours.emplace_back(shape.name);
   return unpin_all_but(pin_dir, ours);
 }
 
-Result<ProgramInfo> program_info(std::uint32_t id) {
-  const int fd = bpf_prog_get_fd_by_id(id);
-  if (fd < 0) return fail(bpf_error(fd, fmt::format("open BPF program {}", id)));
-  const Fd program(fd);
-  ProgramInfo out;
-  // The first call tells how many maps there are, the second one reads their ids.
+Result<std::optional<PinnedProgram>> find_program(std::uint32_t id, const std::string& pin_dir) {
+  auto pins = list_pins(pin_dir);
+  if (!pins) return fail(std::move(pins.error()));
+  for (const std::string& name : *pins) {
+    if (!name.starts_with(program_prefix)) continue;
+    auto program = read_pinned(fmt::format("{}/{}", pin_dir, name), id);
+    if (!program) return fail(std::move(program.error()));
+    if (!*program) continue;
+    (*program)->digest = name.substr(program_prefix.size());
+    return program;
+  }
+  return std::optional<PinnedProgram>{};
+}
+
+std::optional<std::string> program_name(std::uint32_t id) {
+  const Fd program(bpf_prog_get_fd_by_id(id));
   bpf_prog_info info{};
   __u32 length = sizeof info;
-  int error = bpf_obj_get_info_by_fd(program.get(), &info, &length);
-  if (error == 0) {
-    out.maps.resize(info.nr_map_ids);
-    info = {};
-    info.nr_map_ids = static_cast<__u32>(out.maps.size());
-    info.map_ids = reinterpret_cast<std::uintptr_t>(out.maps.data());
-    error = bpf_obj_get_info_by_fd(program.get(), &info, &length);
-  }
-  if (error < 0) return fail(bpf_error(error, fmt::format("read BPF program {}", id)));
-  out.name = info.name;
-  out.digest = digest_in(out.maps);
-  return out;
+  if (!program || bpf_obj_get_info_by_fd(program.get(), &info, &length) < 0 || *info.name == '\0')
+    return std::nullopt;
+  return info.name;
 }
 
 }  // namespace xdp

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,24 +19,25 @@ struct Program {
   MapFds maps;
 };
 
-/// Loads the program on top of `existing` maps; those that are missing are made. `digest`, of at
-/// most 16 characters, is what program_info() will tell of it.
-Result<Program> load_program(const MapFds& existing, std::string_view digest);
+/// Loads the program on top of `existing` maps; those that are missing are made.
+Result<Program> load_program(const MapFds& existing);
 
-/// Pins the maps that are not yet pinned, and the program in place of an older one. Makes the
-/// folder.
-Result<> pin_program(const Program& program, const std::string& pin_dir);
+/// Pins the maps that are not yet pinned, and the program under its digest. Makes the folder.
+Result<> pin_program(const Program& program, std::string_view digest, const std::string& pin_dir);
 /// Removes these pins, an older lbctl's too, and the folder; no error where there are none.
 Result<> unpin_program(const std::string& pin_dir);
-/// Removes what an older lbctl has pinned, when no device runs its program any more.
-Result<> unpin_strange(const std::string& pin_dir);
+/// Removes what an lbctl of another digest has pinned, when no device runs its program any more.
+Result<> unpin_strange(std::string_view digest, const std::string& pin_dir);
 
-/// What the kernel tells of a loaded program.
-struct ProgramInfo {
-  std::string name;
-  std::string digest;               ///< program_digest() of the lbctl that loaded it; else empty
+struct PinnedProgram {
+  Fd fd;
+  std::string digest;               ///< program_digest() of the lbctl that pinned it
   std::vector<std::uint32_t> maps;  ///< ids
 };
-Result<ProgramInfo> program_info(std::uint32_t id);
+/// The pinned program that the kernel knows by `id`; nothing if none is.
+Result<std::optional<PinnedProgram>> find_program(std::uint32_t id, const std::string& pin_dir);
+
+/// Of any program; nothing if it has none or the kernel does not tell (it asks for CAP_SYS_ADMIN).
+std::optional<std::string> program_name(std::uint32_t id);
 
 }  // namespace lbctl::kernel::xdp

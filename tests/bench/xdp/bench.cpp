@@ -63,7 +63,7 @@ struct Size {
 class Bench {
  public:
   explicit Bench(bool instructions, Size size = {}) : instructions_(instructions), size_(size) {
-    auto program = must(kernel::xdp::load_program({}, "bench"));
+    auto program = must(kernel::xdp::load_program({}));
     ours_ = std::move(program.fd);
     tables_ = must(kernel::xdp::Tables::open(std::move(program.maps)));
     std::size_t octets = 0;

@@ -117,7 +117,14 @@ def daemon_unit(checks):
         return
     with Systemd() as systemd:
         as_real_server()
-        shutil.copy(f"{TOP}/systemd/lbctl.service", f"/proc/{systemd.pid}/root/run/systemd/system/")
+        units = f"/proc/{systemd.pid}/root/run/systemd/system"
+        shutil.copy(f"{TOP}/systemd/lbctl.service", units)
+        os.makedirs(f"{units}/lbctl.service.d")
+        with open(f"{units}/lbctl.service.d/group.conf", "w", encoding="utf-8") as file:
+            file.write("[Service]\nSupplementaryGroups=nogroup\n")
+        with open("/etc/lbctl/lbctl.toml", "a", encoding="utf-8") as file:
+            file.write("[daemon]\ngroup = \"nogroup\"\n")
+        shutil.copy("/etc/lbctl/lbctl.toml", "/etc/lbctl/good.toml")
         systemd("systemctl", "daemon-reload")
 
         def log():
@@ -132,6 +139,9 @@ def daemon_unit(checks):
         checks.that("the XDP program is attached", "xdp" in run("ip", "link", "show", "dev", "eth0").stdout)
         checks.that("its status line names the node", systemd.show("lbctl", "StatusText").startswith("rs1:"),
                     systemd.show("lbctl", "StatusText"))
+        [socket] = [name for name in os.listdir(f"/proc/{systemd.pid}/root/run/lbctl") if name.endswith(".control")]
+        checks.equal("its socket is the group's, and others can't use it",
+                     systemd("stat", "-c", "%U %G %a", f"/run/lbctl/{socket}").stdout, "root nogroup 660\n")
         checks.equal("systemd has a watchdog on it", systemd.show("lbctl", "WatchdogUSec"), "30s")
         run("ip", "address", "delete", "192.0.2.100/32", "dev", "lo")
         wait_for("it mends", lambda: sorted(state()[0].split()) == sorted(whole[0].split()))
@@ -146,7 +156,7 @@ def daemon_unit(checks):
         systemd("systemctl", "reload", "lbctl")
         wait_for("it refuses a wrong one", lambda: "what ran before stays in force" in log())
         checks.equal("it runs on", (systemd.show("lbctl", "ActiveState"), state()[1]), ("active", whole[1]))
-        shutil.copy(f"{TOP}/etc/lbctl.toml", "/etc/lbctl/lbctl.toml")
+        shutil.copy("/etc/lbctl/good.toml", "/etc/lbctl/lbctl.toml")
         systemd("systemctl", "kill", "--signal=KILL", "lbctl")
         wait_for("systemd starts it again", lambda: systemd.show("lbctl", "NRestarts") == "1"
                  and systemd.show("lbctl", "ActiveState") == "active")
@@ -154,7 +164,8 @@ def daemon_unit(checks):
         checks.equal("stopped, it leaves all in place", sorted(state()[0].split()), sorted(whole[0].split()))
         for unit in ("lbctl", "lbctl-apply"):
             done = systemd("systemd-analyze", "security", "--offline=true", f"{TOP}/systemd/{unit}.service", check=False)
-            checks.note("".join(line for line in done.stdout.splitlines() if "Overall" in line))
+            [verdict] = [line for line in done.stdout.splitlines() if "Overall" in line]
+            checks.that(f"{unit}: its exposure is at most 2.2", float(verdict.split(": ")[1].split()[0]) <= 2.2, verdict)
         systemd("lbctl", "down")
         run("ip", "link", "delete", "eth0")
 
