@@ -233,6 +233,16 @@ QS_FUNCTION int qs_read_block(const struct qs_slot *slot, const struct qs_cid *c
 	return 1;
 }
 
+/* 20 octets are readable at @cid. */
+static __always_inline void qs_copy_cid(struct qs_cid *copy, const __u8 *cid)
+{
+	__u64 *words = (__u64 *)copy->octet;
+
+	words[0] = *(const __u64 *)cid;
+	words[1] = *(const __u64 *)(cid + 8);
+	*(__u32 *)(words + 2) = *(const __u32 *)(cid + 16);
+}
+
 /* The first slot that fits a connection ID of @cid_len octets, or NULL. Neither
  * the fixed bit nor the type bits of the header count: the one is greased, the
  * others change with the version. Of a short header the length is not known;
@@ -253,6 +263,17 @@ qs_find_slot(const struct qs_service *service, const __u8 *cid, __u32 cid_len)
 	return NULL;
 }
 
+/* The server id of which @word holds the octets as they stand in the connection ID. */
+static __always_inline __u64 qs_plain_id(const struct qs_slot *slot, __u64 word)
+{
+	return word << slot->id_shl >> slot->id_shr;
+}
+
+static __always_inline __u64 qs_reversed_id(const struct qs_slot *slot, __u64 word)
+{
+	return __builtin_bswap64(qs_plain_id(slot, word) << slot->id_shr);
+}
+
 /* The server id in the connection ID at @cid, as up to 8 octets that stand there.
  * 20 octets are readable at @cid, before @end; false only if they are not.
  */
@@ -264,7 +285,7 @@ static __always_inline bool qs_read_plain(const struct qs_slot *slot, const __u8
 
 	if ((const void *)(from + 8) > end)
 		return false;
-	*id = qs_load64(from) << slot->id_shl >> slot->id_shr;
+	*id = qs_plain_id(slot, qs_load64(from));
 	return true;
 }
 
@@ -273,21 +294,34 @@ static __always_inline bool qs_read_other(const struct qs_slot *slot, const __u8
 					  const void *end, struct qs_id *id)
 {
 	struct qs_cid copy = {};
-	__u64 *words = (__u64 *)copy.octet;
 
 	if (slot->reading == QS_REVERSED) {
-		if (!qs_read_plain(slot, cid, end, &id->low))
+		const __u8 *from = cid + slot->id_octet;
+
+		if ((const void *)(from + 8) > end)
 			return false;
-		id->low = __builtin_bswap64(id->low << slot->id_shr);
-		id->high = 0;
+		*id = (struct qs_id){.low = qs_reversed_id(slot, qs_load64(from))};
 		return true;
 	}
 	if ((const void *)(cid + QS_MAX_CID_LEN) > end)
 		return false;
-	words[0] = *(const __u64 *)cid;
-	words[1] = *(const __u64 *)(cid + 8);
-	*(__u32 *)(words + 2) = *(const __u32 *)(cid + 16);
+	qs_copy_cid(&copy, cid);
 	return qs_read_block(slot, &copy, id);
+}
+
+/* The same of any slot, from a copy. */
+static __always_inline bool qs_read_copy(const struct qs_slot *slot,
+					 const struct qs_cid *cid, struct qs_id *id)
+{
+	const __u64 word = qs_load64(cid->octet + (slot->id_octet & 15));
+
+	if (slot->reading == QS_PLAIN)
+		*id = (struct qs_id){.low = qs_plain_id(slot, word)};
+	else if (slot->reading == QS_REVERSED)
+		*id = (struct qs_id){.low = qs_reversed_id(slot, word)};
+	else
+		return qs_read_block(slot, cid, id);
+	return true;
 }
 
 #endif

@@ -24,11 +24,6 @@
 #include "tables.bpf.h"
 #include "parse.bpf.h"
 
-/* Which lbctl this is, filled in before the program is loaded: the digest of
- * this object, so that a later lbctl can tell whether it has to replace it.
- */
-const volatile char build_digest[QS_DIGEST_LEN + 1] = "";
-
 static __always_inline __u64 mac_word(const __u8 *mac)
 {
 	return QS_MAC_WORD(*(const __u64 *)mac);
@@ -131,41 +126,87 @@ static __always_inline enum qs_outcome find_cid(const struct packet *pkt,
 
 #include "tunnel.bpf.h"
 
+/* Where a packet goes with the connection ID @octets, of which 20 are readable
+ * before @end and any number may be it. False: no slot fits.
+ */
+static __always_inline bool look_up_here(const struct qs_service *service,
+					 const __u8 *octets, const void *end,
+					 struct target *target)
+{
+	const struct qs_slot *slot = qs_find_slot(service, octets, QS_MAX_CID_LEN);
+
+	if (!slot)
+		return false;
+	/* Apart, for then it is known in the common case that an id has 64 bits. */
+	if (slot->reading == QS_PLAIN) {
+		struct qs_id id = {};
+
+		if (!qs_read_plain(slot, octets, end, &id.low))
+			return false;
+		*target = find_target(id, slot);
+	} else {
+		struct qs_id id;
+
+		if (!qs_read_other(slot, octets, end, &id))
+			return false;
+		*target = find_target(id, slot);
+	}
+	return true;
+}
+
+/* The same of a copy, with @length octets: for all but the usual packets. The
+ * verifier looks at it once, and not for each way to come to a connection ID.
+ */
+QS_FUNCTION int look_up_copy(const struct qs_service *service, const struct qs_cid *cid,
+			     __u32 length, struct target *target)
+{
+	const struct qs_slot *slot;
+	struct qs_id id;
+
+	if (!service || !cid || !target)
+		return 0;
+	slot = qs_find_slot(service, cid->octet, length);
+	if (!slot || !qs_read_copy(slot, cid, &id))
+		return 0;
+	*target = find_target(id, slot);
+	return 1;
+}
+
+static __always_inline enum qs_outcome
+look_up(const struct packet *pkt, const struct qs_service *service, struct target *target)
+{
+	struct qs_cid copy = {};
+	struct found_cid cid;
+	enum qs_outcome outcome = find_cid(pkt, service, &cid);
+
+	if (outcome != QS_STEERED)
+		return outcome;
+	qs_copy_cid(&copy, cid.octets);
+	return look_up_copy(service, &copy, cid.length, target) ? QS_STEERED
+								: QS_UNROUTABLE;
+}
+
 /* The decision table for a UDP packet to a steered VIP:port, or an ICMP error
- * about one from there. @server: of whom a packet was sent to.
+ * about one from there. @usual: it has a short header, in 21 octets or more.
+ * @server: of whom a packet was sent to.
  */
 static __always_inline enum qs_outcome steer(struct xdp_md *ctx, struct packet *pkt,
 					     const struct qs_service *service,
-					     __u32 *server)
+					     const bool usual, __u32 *server)
 {
-	const struct qs_slot *slot;
 	enum qs_outcome outcome;
-	struct found_cid cid;
 	struct target target;
 
 	if (!is_self(mac_word(pkt->eth->h_dest)))
 		return QS_OTHER_STATION;
 	if (is_peer(mac_word(pkt->eth->h_source)))
 		return QS_FROM_PEER;
-	outcome = find_cid(pkt, service, &cid);
-	if (outcome != QS_STEERED)
-		return outcome;
-	slot = qs_find_slot(service, cid.octets, cid.length);
-	if (!slot)
+	if (!usual) {
+		outcome = look_up(pkt, service, &target);
+		if (outcome != QS_STEERED)
+			return outcome;
+	} else if (!look_up_here(service, pkt->quic + SHORT_CID, pkt->end, &target)) {
 		return QS_UNROUTABLE;
-	/* Apart, for then it is known in the common case that an id has 64 bits. */
-	if (slot->reading == QS_PLAIN) {
-		struct qs_id id = {};
-
-		if (!qs_read_plain(slot, cid.octets, pkt->end, &id.low))
-			return QS_UNROUTABLE;
-		target = find_target(id, slot);
-	} else {
-		struct qs_id id;
-
-		if (!qs_read_other(slot, cid.octets, pkt->end, &id))
-			return QS_UNROUTABLE;
-		target = find_target(id, slot);
 	}
 	switch ((target.word & QS_KIND) >> QS_KIND_SHIFT) {
 	case QS_TO_LOCAL:
@@ -185,7 +226,7 @@ static __always_inline enum qs_outcome steer(struct xdp_md *ctx, struct packet *
 }
 
 static __always_inline int handle(struct xdp_md *ctx, struct packet *pkt,
-				  const struct qs_vip *key)
+				  const struct qs_vip *key, const bool usual)
 {
 	const struct qs_vip *vip = find_vip(key);
 	const struct qs_service *service;
@@ -196,7 +237,7 @@ static __always_inline int handle(struct xdp_md *ctx, struct packet *pkt,
 		return XDP_PASS;
 	row = LOAD(vip->row);
 	service = &tables.services[row & (QS_SERVICE_ROWS - 1)];
-	outcome = steer(ctx, pkt, service, &server);
+	outcome = steer(ctx, pkt, service, usual, &server);
 	if (outcome == QS_STEERED) {
 		count_steered(row, server);
 		return XDP_TX;
@@ -219,9 +260,9 @@ int quic_steer(struct xdp_md *ctx)
 	struct udphdr *udp;
 
 	if (parse_usual_ipv4(&pkt, &key))
-		return handle(ctx, &pkt, &key);
+		return handle(ctx, &pkt, &key, true);
 	if (parse_usual_ipv6(&pkt, &key))
-		return handle(ctx, &pkt, &key);
+		return handle(ctx, &pkt, &key, true);
 	udp = parse(&pkt, &key);
 	if (!udp) {
 		if (pkt.wrapped)
@@ -229,7 +270,7 @@ int quic_steer(struct xdp_md *ctx)
 		return XDP_PASS;
 	}
 	pkt.quic = (void *)(udp + 1);
-	return handle(ctx, &pkt, &key);
+	return handle(ctx, &pkt, &key, false);
 }
 
 char _license[] SEC("license") = "GPL";

@@ -22,9 +22,6 @@
  */
 #define QS_LAYOUT 3
 
-/* Characters of the digest that tells builds of the program apart. */
-#define QS_DIGEST_LEN 16
-
 #define QS_MAX_VIPS    256
 #define QS_MAX_SERVERS 4096
 #define QS_MAX_DEVICES 16
