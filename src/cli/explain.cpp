@@ -5,9 +5,8 @@
 #include <cstdio>
 
 #include "cid_names.hpp"
-#include "lbctl/engine/ownership.hpp"
+#include "explain_view.hpp"
 #include "lbctl/explain/flow.hpp"
-#include "lbctl/kernel/ipvs.hpp"
 #include "lbctl/kernel/listeners.hpp"
 #include "lbctl/plan/render.hpp"
 #include "output.hpp"
@@ -132,15 +131,6 @@ std::string server_at(const config::Config& config, const model::IpAddress& addr
   return address.text();
 }
 
-std::string server_called(const config::Config& config, const model::ServerId& id) {
-  for (const auto& [name, server] : config.servers) {
-    if (server.id == id) return name;
-    for (const auto& address : server.addresses)
-      if (model::address_id(address) == id) return name;
-  }
-  return "which is in the file no more";
-}
-
 bool is_of(const config::Service& service, const model::ServiceKey& key) {
   if (key.fwmark != 0) return key.fwmark == service.fwmark;
   return is_one_of(service.vips, key.address) && is_one_of(service.ports, key.port) &&
@@ -158,12 +148,6 @@ model::Weight weight_of(const config::Config& config, const model::ServiceKey& k
   }
   return {};
 }
-
-/// What the kernel holds, as far as explanations look at it.
-struct Seen {
-  model::Observed observed;
-  std::map<model::Flow, model::IpvsConnection> connections;
-};
 
 Result<explain::Explanation> explain_here(const model::Flow& flow, const Wanted& wanted,
                                           const Seen& seen,
@@ -220,23 +204,6 @@ void add(const model::Flow& flow, const explain::Explanation& of, const config::
   flows.push_back(std::move(one));
 }
 
-/// Ours and foreign alike: packets do not ask whose a rule is.
-Result<Seen> look(const Options& options, const Wanted& wanted,
-                  std::span<const model::Flow> flows) {
-  const auto kernel = RealKernel::open(options.state_dir);
-  if (!kernel) return fail(kernel.error());
-  const auto ledger = engine::peek_ledger(options.state_dir);
-  if (!ledger) return fail(ledger.error());
-  const model::Scope scope = engine::scope_of(wanted.desired.state, *ledger);
-  Seen out;
-  for (kernel::Backend* backend : kernel->backends())
-    if (auto ok = backend->observe(scope, out.observed); !ok) return fail(std::move(ok.error()));
-  auto connections = kernel::find_connections(flows);
-  if (!connections) return fail(std::move(connections.error()));
-  out.connections = std::move(*connections);
-  return out;
-}
-
 Exit explain_flows(const Options& options, std::span<const model::Flow> flows,
                    const std::optional<explain::Octets>& cid) {
   const auto wanted = wanted_here(options, "explain");
@@ -261,7 +228,11 @@ Exit explain_flows(const Options& options, std::span<const model::Flow> flows,
 }  // namespace
 
 Exit explain(const Options& options) {
-  if (options.flows.empty() && options.cid.empty())
+  if (!options.live && (options.one_in != 1 || options.count))
+    return misused("--sample and --count go with --live");
+  if (options.live && (!options.cid.empty() || options.service))
+    return misused("--live goes with flows alone");
+  if (!options.live && options.flows.empty() && options.cid.empty())
     return misused("name a flow, or a connection ID by --cid");
   if (!options.flows.empty() && options.service)
     return misused("--service goes with --cid alone: a flow names its service");
@@ -273,6 +244,7 @@ Exit explain(const Options& options) {
           "\"{}\" is no flow such as \"198.51.100.7:51000 -> 192.0.2.100:443/udp\"", one));
     flows.push_back(*flow);
   }
+  if (options.live) return explain_live(options, flows);
   std::optional<explain::Octets> cid;
   if (!options.cid.empty()) {
     auto octets = explain::parse_octets(options.cid);

@@ -71,6 +71,13 @@ void add_explain(const Command& command, Options& options) {
   explain->add_option("--cid", options.cid,
                       "a connection ID in hexadecimal; with a flow: that of its packet");
   explain->add_option("--service", options.service, "--cid: only by the layouts of this service");
+  explain->add_flag("--live", options.live,
+                    "follow what the steering of this real server does with packets; with flows: "
+                    "with theirs");
+  explain->add_option("--sample", options.one_in, "--live: of so many packets tell one")
+      ->check(CLI::PositiveNumber);
+  explain->add_option("--count", options.count, "--live: end after so many packets")
+      ->check(CLI::PositiveNumber);
 }
 
 void add_commands(CLI::App& app, Options& options, std::function<Exit(const Options&)>& chosen) {

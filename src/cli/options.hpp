@@ -37,6 +37,9 @@ struct Options {
   std::string action;                     ///< cid: encode, decode, presets; daemon: run, status, …
   std::string cid;                        ///< cid, explain: hexadecimal; encode: what to begin with
   std::vector<std::string> flows;         ///< explain
+  bool live = false;                      ///< explain
+  std::uint32_t one_in = 1;               ///< explain --live: of so many packets one is told
+  std::optional<std::uint64_t> count;     ///< explain --live: ends after so many lines
   std::string id;                         ///< cid encode: a server's id, name or address
   std::optional<std::string> layout;      ///< cid: as in the file
 

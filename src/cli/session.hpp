@@ -60,6 +60,8 @@ class RealKernel {
   std::vector<kernel::Backend*> backends() const;
   /// Nothing where no steering is set up.
   Result<std::optional<kernel::XdpFigures>> steering_counters() const;
+  /// Nothing without a BPF file system.
+  const std::optional<kernel::XdpPlace>& xdp_place() const { return xdp_place_; }
 
  private:
   std::optional<kernel::XdpPlace> xdp_place_;

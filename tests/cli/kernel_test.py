@@ -273,6 +273,44 @@ class Node(unittest.TestCase):
         self.assertIn("no server \"rs9\"", self.lbctl("--node", "dir1", "drain", "rs9").stderr)
         self.assertEqual(before, self.dump())
 
+    def test_explain_live_tells_what_becomes_of_packets(self):
+        refused = self.lbctl("--node", "rs1", "explain", "--live")
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("no device runs the XDP program of lbctl", refused.stderr)
+        self.assertEqual(0, self.lbctl("--node", "rs1", "apply").returncode)
+        director = self.lbctl("--node", "dir1", "explain", "--live")
+        self.assertIn("dir1 is a director: real servers steer QUIC", director.stderr)
+        before = sh("bpftool prog show | grep -c watch", check=False)
+        tried = subprocess.run(["timeout", "2", *self.words(), "--node", "rs1", "explain", "--live"],
+                               capture_output=True, text=True)
+        if "load the watching program" in tried.stderr:
+            print("skipped: this kernel refuses to trace BPF programs; the lab follows packets: " + tried.stderr)
+            return
+        live = subprocess.Popen([*self.words(), "-j", "--node", "rs1", "explain", "--live", "--count", "4"],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.until(lambda: sh("bpftool prog show | grep -c watch", check=False) != before)
+        sh(f"ip -n {NETNS}p route add 192.0.2.100 via 192.0.2.11; ip -n {NETNS}p route add 192.0.2.99 via 192.0.2.11")
+        rs2 = sh(f"ip -n {NETNS}p -j link show eth0")
+        sh(f"ip -n {NETNS}p link set eth0 address 02:00:00:00:00:77")  # not rs2's any more
+        headers = ["40080001", "40080002", "40080009", "c00000000109080001"]
+        code = ("import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                "s.bind(('192.0.2.12', 51000)); s.sendto(bytes(60), ('192.0.2.99', 443))\n"
+                f"for head in {headers}: s.sendto(bytes.fromhex(head) + bytes(60), ('192.0.2.100', 443))")
+        subprocess.run(["ip", "netns", "exec", f"{NETNS}p", sys.executable, "-c", code], check=True)
+        told, errors = live.communicate(timeout=120)
+        self.assertEqual((0, ""), (live.returncode, errors))
+        lines = [json.loads(line) for line in told.splitlines()]
+        self.assertEqual(["192.0.2.12:51000 -> 192.0.2.100:443/udp"] * 4, [line["flow"] for line in lines])
+        self.assertEqual(["passed", "sent", "passed", "passed"], [line["action"] for line in lines])
+        self.assertEqual([None, "rs2", None, None], [line.get("server") for line in lines])
+        self.assertEqual(json.loads(rs2)[0]["address"], lines[1]["station"])
+        for line, why in zip(lines, ["server id 1, rs1: this node", "server id 2, rs2: sent on to",
+                                     "server id 9, which no server has", "server id 1, rs1: this node"]):
+            self.assertIn(why, line["why"])
+        self.assertEqual(["short", "short", "short", "long"], [line["header"] for line in lines])
+        self.assertEqual("080001000000000000", lines[3]["cid"])
+        self.assertEqual(before, sh("bpftool prog show | grep -c watch", check=False))
+
     def test_the_second_of_two_is_told_who_holds_the_lock(self):
         self.assertEqual(0, self.lbctl("--node", "rs1", "apply").returncode)
         [netns] = [d for d in os.listdir(self.state) if d.startswith("netns-")]

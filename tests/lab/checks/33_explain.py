@@ -4,12 +4,14 @@ import ipaddress
 import json
 import random
 import re
+import signal
+import subprocess
 import sys
 
-from labkit import FULL, VIP, Lab, on, vip_port
+from labkit import FULL, VIP, Lab, on, run, settles, vip_port, wait_for
 from livekit import Cluster, document, service, weights
 
-FLOWS = 1000 if FULL else 60  # for each scheduler and phase, every second one IPv6
+FLOWS = 1000 if FULL else 24  # for each scheduler and phase, every second one IPv6
 FIRST_PORT = 5001
 FLAGS = [[], ["port"], ["fallback"], ["port", "fallback"]]
 SCHEDULERS = [(name, [f"{name}-{flag}" for flag in flags]) for name in ("mh", "sh") for flags in FLAGS]
@@ -116,7 +118,8 @@ def schedulers(checks):
         lab.lbctl("dir1", "undrain", "rs2")
         without_fallback(lab)
         compare(checks, lab, "rs2 of weight 0, by hand", 4)
-        refused = [one["verdict"] for one in explained(lab, "dir1", [text_of(flow) for flow in flows_to(FIRST_PORT, 4)])]
+        refused = [one["verdict"] for one in explained(lab, "dir1", [text_of(flow) for seed in range(4, 12)
+                                                                     for flow in flows_to(FIRST_PORT, seed)])]
         checks.that("where there is no fallback some are refused", "refused" in refused, refused)
 
 
@@ -161,4 +164,47 @@ def both_kinds_of_node(checks):
         checks.that("as text", re.search(r"steering +layout 1: server id 3, rs3: sent on to ([0-9a-f:]{17})", text), text)
 
 
-SCENARIOS = [schedulers, both_kinds_of_node]
+# In the client's namespace: a datagram from each of so many ports with this beginning.
+DATAGRAMS = """
+import socket, sys
+for _ in range(int(sys.argv[1])):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.sendto(bytes.fromhex(sys.argv[3]) + bytes(40), (sys.argv[2], 443))
+"""
+
+
+def live(checks):
+    """explain --live: every hop of packets whose connection ID names rs2, as the servers see it"""
+    sent = 24
+    with Lab() as lab:
+        lab.apply()
+        followers = {}
+        for server in lab.servers:
+            command = lab.lbctl_words(server, "-j", "explain", "--live", "--sample", "1")
+            followers[server] = subprocess.Popen(["ip", "netns", "exec", f"lab-{server}", *command], text=True,
+                                                 stdout=subprocess.PIPE)
+        wait_for("all follow", lambda: run("bpftool", "prog", "show").stdout.count(" name watch ") == len(followers))
+        cid = lab.lbctl("rs1", "cid", "encode", "--service", "web", "--id", "rs2").stdout.strip()
+        on("client", sys.executable, "-c", DATAGRAMS, sent, VIP[4], "40" + cid)
+        passed = settles(lambda: document(lab, "rs2", "status")["steering"]["packets"]["from_peer"] +
+                         document(lab, "rs2", "status")["steering"]["packets"]["local"], sent)
+        checks.equal("every packet came to rs2", passed, sent)
+        told = {}
+        for server, process in followers.items():
+            process.send_signal(signal.SIGTERM)
+            lines = [json.loads(line) for line in process.communicate()[0].splitlines()]
+            checks.equal(f"{server}: the command ends when it is told", process.returncode, 0)
+            told[server] = [line for line in lines if line.get("cid", "").startswith(cid)]
+        away = [line for server in ("rs1", "rs3") for line in told[server]]
+        checks.equal("rs1 and rs3 send them on to rs2",
+                     {(line["action"], line.get("server")) for line in away}, {("sent", "rs2")})
+        checks.that("and say why", all("server id 2, rs2: sent on to" in line["why"] for line in away), away)
+        from_peer = [line for line in told["rs2"] if line["why"] in ("rs1 sent it here", "rs3 sent it here")]
+        own = [line for line in told["rs2"] if "server id 2, rs2: this node" in line["why"]]
+        checks.equal("rs2 tells them all, and who sent them",
+                     (len(from_peer), len(own), {line["action"] for line in told["rs2"]}),
+                     (len(away), sent - len(away), {"passed"}))
+        checks.equal("nothing stays behind", run("bpftool", "prog", "show").stdout.count(" name watch "), 0)
+
+
+SCENARIOS = [schedulers, both_kinds_of_node, live]
