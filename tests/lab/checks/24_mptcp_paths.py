@@ -2,7 +2,7 @@
 
 from labkit import CounterDelta, FULL, Lab, client_mptcp, extra_subflows, host_of, on, run, settles
 
-CONNECTIONS = 100 if FULL else 12
+CONNECTIONS = 100 if FULL else 8
 ADDRESS = 'signal = "address"\nvia = "forward"'
 BOTH_VIPS = 'vip = ["192.0.2.100", "2001:db8:100::100"]\nports = [443]'
 # Each gives every server a port to announce.

@@ -4,12 +4,13 @@ from labkit import Lab
 from quickit import H3Servers, move_clients
 
 CONNECTIONS = 30
+UNSTEERED = 12  # lost ones are waited for
 
 
 def report(checks, what, servers, journeys, began):
     stayed = [j for j in journeys if j.stayed()]
     shares = {server: began.count(server) for server in sorted(set(began))}
-    checks.note(f"{what}: {len(stayed)} of {CONNECTIONS} completed on the server they began on; began: {shares}; "
+    checks.note(f"{what}: {len(stayed)} of {len(journeys)} completed on the server they began on; began: {shares}; "
                 f"{sum(j.changed_uplink() for j in journeys)} changed their IP address, "
                 f"packets with unknown connection ID so far: {len(servers.events('unknown_dcid'))}")
     return stayed
@@ -43,11 +44,11 @@ def without_steering(checks):
         lab.apply()
         servers = H3Servers(lab)
         for family in (4, 6):
-            journeys, began = move_clients(lab, servers, family, CONNECTIONS, f"unsteered{family}-")
+            journeys, began = move_clients(lab, servers, family, UNSTEERED, f"unsteered{family}-")
             stayed = report(checks, f"IPv{family}, not steered", servers, journeys, began)
-            # Two of three should be lost; a fifth leaves room for chance.
+            # Two of three should be lost; a sixth leaves room for chance.
             checks.that(f"IPv{family}: a good part of the connections is lost",
-                        CONNECTIONS - len(stayed) >= CONNECTIONS // 5, len(stayed))
+                        UNSTEERED - len(stayed) >= UNSTEERED // 6, len(stayed))
         checks.that("the lost packets reached servers that do not know the connection",
                     len(servers.events("unknown_dcid")) > 0, "no unknown connection ID was seen")
 

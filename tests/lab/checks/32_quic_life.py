@@ -9,7 +9,7 @@ from livekit import Cluster, document, service, weights
 from quickit import PATIENCE, H3Servers, Movers, lost, moves
 
 CONNECTIONS = 6 if FULL else 3  # for each family
-REPLACEMENTS = 50 if FULL else 5
+REPLACEMENTS = 50 if FULL else 3
 ENDLESS = 1_000_000  # moves: until they are stopped
 PAUSE = "100ms"
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 
+from bpfmap import variable
 from labkit import CONFIG, Lab, on, run, write_config
 
 # One file; each option replaces a text that it has once, twice over.
@@ -121,8 +122,7 @@ def tables(node):
     program = json.loads(run("bpftool", "-j", "prog", "show", "id", attached(node)[0]["id"]).stdout)
     maps = [json.loads(run("bpftool", "-j", "map", "show", "id", one).stdout) for one in program["map_ids"]]
     number = next(one["id"] for one in maps if one.get("name", "").endswith(".bss"))
-    dumped = json.loads(run("bpftool", "-j", "map", "dump", "id", number).stdout)
-    return dumped[0]["formatted"]["value"][".bss"][0]["tables"]
+    return variable(number, "tables")
 
 
 def tunnels(node):
