@@ -1,5 +1,6 @@
 # Where a Debian package would put things. The binary's rule stands beside its target, src/cli.
 install(FILES ${PROJECT_SOURCE_DIR}/man/lbctl.8 ${PROJECT_SOURCE_DIR}/man/lbctl-daemon.8
+  ${PROJECT_SOURCE_DIR}/man/lbctl-doctor.8
   DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
 install(FILES ${PROJECT_SOURCE_DIR}/man/lbctl.toml.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES ${PROJECT_SOURCE_DIR}/man/lbctl-quic.7 DESTINATION ${CMAKE_INSTALL_MANDIR}/man7)

@@ -109,6 +109,9 @@ void add_commands(CLI::App& app, Options& options, std::function<Exit(const Opti
   add_drains(command, options);
   add_cid(command, options);
   add_explain(command, options);
+  CLI::App* doctor = command("doctor", "what is wrong with this node, or may be, and what mends it",
+                             lbctl::cli::doctor);
+  doctor->add_flag("--fix", options.fix, "apply the mends that are safe, after showing them");
   CLI::App* daemon = command("daemon", "ask the servers how they are, and keep the node matching",
                              lbctl::cli::daemon);
   daemon

@@ -37,6 +37,7 @@ struct Options {
   std::string action;                     ///< cid: encode, decode, presets; daemon: run, status, …
   std::string cid;                        ///< cid, explain: hexadecimal; encode: what to begin with
   std::vector<std::string> flows;         ///< explain
+  bool fix = false;                       ///< doctor
   bool live = false;                      ///< explain
   std::uint32_t one_in = 1;               ///< explain --live: of so many packets one is told
   std::optional<std::uint64_t> count;     ///< explain --live: ends after so many lines
@@ -57,5 +58,6 @@ Exit down(const Options& options);
 Exit cid(const Options& options);
 Exit explain(const Options& options);
 Exit daemon(const Options& options);
+Exit doctor(const Options& options);
 
 }  // namespace lbctl::cli

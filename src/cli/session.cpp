@@ -63,7 +63,7 @@ engine::DrainPlaces drain_places(const Options& options, const std::string& node
 Result<config::Desired> resolve_here(const config::Config& config, Here here,
                                      std::span<const model::DrainIntent> drains,
                                      const model::Health& health,
-                                     std::chrono::milliseconds patience) {
+                                     std::chrono::milliseconds patience, Unasked unasked) {
   for (const std::string& path : config::key_files(config, here.node)) {
     auto key = engine::read_key_file(path);
     if (!key) return fail(std::move(key.error()));
@@ -80,6 +80,7 @@ Result<config::Desired> resolve_here(const config::Config& config, Here here,
     if (!here.facts.neighbours.contains(address)) unknown.insert(address);
   if (unknown.empty()) return wanted;
   auto found = kernel::resolve_neighbours(wanted->interface, unknown, patience);
+  if (!found && unasked == Unasked::leave_unknown) return wanted;
   if (!found) return fail(std::move(found.error()));
   here.facts.neighbours.merge(*found);
   return config::resolve(config, here.node, here.facts, drains, health);
@@ -90,13 +91,19 @@ std::expected<Wanted, Exit> wanted_here(const Options& options, std::string_view
   if (!config) return std::unexpected(config.error());
   auto here = find_here(*config, options);
   if (!here) return std::unexpected(give_up(options, command, here.error()));
-  auto drains = engine::read_drains(drain_places(options, here->node));
+  return wanted_of(options, command, std::move(*config), std::move(*here));
+}
+
+std::expected<Wanted, Exit> wanted_of(const Options& options, std::string_view command,
+                                      config::Config config, Here here, Unasked unasked) {
+  auto drains = engine::read_drains(drain_places(options, here.node));
   if (!drains) return std::unexpected(give_up(options, command, drains.error()));
   const auto health = engine::read_health(options.state_dir);
   if (!health) return std::unexpected(give_up(options, command, health.error()));
-  auto desired = resolve_here(*config, std::move(*here), *drains, *health);
+  auto desired =
+      resolve_here(config, std::move(here), *drains, *health, neighbour_patience, unasked);
   if (!desired) return std::unexpected(give_up(options, command, desired.error()));
-  return Wanted{std::move(*desired), std::move(*drains), std::move(*config)};
+  return Wanted{std::move(*desired), std::move(*drains), std::move(config)};
 }
 
 engine::Goal goal_of(const config::Desired& desired, const Options& options) {

@@ -34,12 +34,16 @@ engine::DrainPlaces drain_places(const Options& options, const std::string& node
 /// How long peers' Ethernet addresses are waited for: ARP and NDP ask once a second.
 inline constexpr std::chrono::milliseconds neighbour_patience{1500};
 
+/// What becomes of peers that cannot even be asked for: no device, no privilege.
+enum class Unasked : std::uint8_t { fail, leave_unknown };
+
 /// What the node should hold, with drains and what is known of the servers' health; peers' Ethernet
 /// addresses that the kernel does not know yet are asked for.
 Result<config::Desired> resolve_here(const config::Config& config, Here here,
                                      std::span<const model::DrainIntent> drains,
                                      const model::Health& health,
-                                     std::chrono::milliseconds patience = neighbour_patience);
+                                     std::chrono::milliseconds patience = neighbour_patience,
+                                     Unasked unasked = Unasked::fail);
 
 /// What a command that only looks needs: the file, the node, its drains. Says itself what goes
 /// wrong.
@@ -49,6 +53,10 @@ struct Wanted {
   config::Config config;
 };
 std::expected<Wanted, Exit> wanted_here(const Options& options, std::string_view command);
+/// The same, of a node that was found.
+std::expected<Wanted, Exit> wanted_of(const Options& options, std::string_view command,
+                                      config::Config config, Here here,
+                                      Unasked unasked = Unasked::fail);
 
 /// The goal of `apply` here.
 engine::Goal goal_of(const config::Desired& desired, const Options& options);

@@ -1,4 +1,5 @@
 """Help, man pages, completion, README and the example say the same as the program does."""
+import glob
 import json
 import re
 import subprocess
@@ -167,10 +168,22 @@ class Docs(unittest.TestCase):
         self.assertIn(f'commands="{" ".join(COMMANDS)}"', text)
 
     def test_man_pages_are_well_formed(self):
-        for page in ["lbctl.8", "lbctl-daemon.8", "lbctl.toml.5", "lbctl-quic.7"]:
+        for page in ["lbctl.8", "lbctl-daemon.8", "lbctl-doctor.8", "lbctl.toml.5", "lbctl-quic.7"]:
             lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", f"{SOURCE}/man/{page}"],
                                   capture_output=True, text=True)
             self.assertEqual("", lint.stdout)
+
+    def test_man_page_has_every_finding_of_doctor_and_no_other(self):
+        source = "".join(read(path) for path in sorted(glob.glob("src/doctor/*.cpp", root_dir=SOURCE)))
+        source += read("src/cli/doctor.cpp") + read("src/cli/doctor_look.cpp")
+        ids = re.findall(r'\.id = "([a-z0-9-]+)"|\{"([a-z0-9-]+)",\s+(?:Severity|"[A-Za-z ]+"\})|'
+                         r'constexpr Trouble \w+\{\s*"([a-z0-9-]+)"|'
+                         r'"1", "(ipvs-[a-z]+)"', source)
+        section = read("man/lbctl-doctor.8").split(".SH FINDINGS")[1].split(".SH")[0]
+        told = [plain(name) for line in re.findall(r"^\.TP\n(.*)$", section, re.M)
+                for name in re.sub(r"^\.B ", "", plain(line)).split(", ")]
+        self.assertGreater(len(told), 50)
+        self.assertEqual(sorted({name for found in ids for name in found if name}), sorted(told))
 
     def test_version_is_the_one_of_the_man_page(self):
         version = run("--version").stdout.strip()

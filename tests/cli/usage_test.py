@@ -16,7 +16,7 @@ def run(*args, text=None, cwd=None):
 
 class Usage(unittest.TestCase):
     def test_a_wrong_command_line_is_64(self):
-        for args in [[], ["frobnicate"], ["apply", "--frobnicate"], ["check", "-f"]]:
+        for args in [[], ["frobnicate"], ["apply", "--frobnicate"], ["check", "-f"], ["doctor", "--mend"]]:
             result = run(*args)
             self.assertEqual((64, ""), (result.returncode, result.stdout), args)
             self.assertNotEqual("", result.stderr)
@@ -94,7 +94,7 @@ class Usage(unittest.TestCase):
             self.assertEqual(0, run("check", "-", cwd=folder, text=nodes + "# " + services).returncode)
 
     def test_a_wrong_file_is_3_with_the_place_and_the_line_for_every_command_that_reads_it(self):
-        for command in ["check", "plan", "apply", "status"]:
+        for command in ["check", "plan", "apply", "status", "doctor"]:
             with tempfile.TemporaryDirectory() as state:
                 state_dir = f"{state}/lbctl"
                 result = run("-f", "-", "--state-dir", state_dir, command,

@@ -27,4 +27,11 @@ Result<std::map<model::IpAddress, model::MacAddress>> resolve_neighbours(
     const std::string& device, const std::set<model::IpAddress>& addresses,
     std::chrono::milliseconds timeout);
 
+/// Who answers ARP for each of these IPv4 addresses on the segment of `device`, asked by probes
+/// (RFC 5227) three times within `patience`, which is waited out. The device itself is not among
+/// them. Errors: as of resolve_neighbours(), and permission also without CAP_NET_RAW.
+Result<std::map<model::IpAddress, std::set<model::MacAddress>>> find_holders(
+    const std::string& device, const std::set<model::IpAddress>& addresses,
+    std::chrono::milliseconds patience);
+
 }  // namespace lbctl::kernel

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <libnftnl/common.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -14,6 +13,7 @@
 #include "lbctl/kernel/nft.hpp"
 #include "netlink/nfnl_socket.hpp"
 #include "refusal.hpp"
+#include "request.hpp"
 
 namespace lbctl::kernel {
 namespace {
@@ -21,18 +21,6 @@ namespace {
 using netlink::NfnlSocket;
 using nft::Batch;
 using nft::Dump;
-
-// Each try reads the whole ruleset; ten in a row that a change interrupts means that something
-// rewrites it without pause.
-constexpr int dump_tries = 10;
-
-Error failed_read(const Error& error) {
-  // nfnetlink answers EINVAL for a subsystem that is not there, after it tried to load it.
-  if (error.sys() == EINVAL || error.code() == Errc::unsupported)
-    return Error(Errc::unsupported, "nft: this kernel has no nf_tables", error.sys())
-        .with_hint("modprobe nf_tables (kernel options CONFIG_NF_TABLES, CONFIG_NF_TABLES_NETDEV)");
-  return Error(error).during("nft: read the ruleset");
-}
 
 Result<std::uint32_t> device_index(const std::string& device) {
   const unsigned int index = if_nametoindex(device.c_str());
@@ -60,7 +48,7 @@ class NftBackend final : public Backend {
     if (!scope.nft) return {};
     const auto socket = open();
     if (!socket) return fail(socket.error());
-    for (int tries = 0; tries < dump_tries; ++tries) {
+    for (int tries = 0; tries < nft::dump_tries; ++tries) {
       Dump dump;
       auto read = read_tables(**socket, dump);
       if (read) {
@@ -69,7 +57,7 @@ class NftBackend final : public Backend {
         out.signal_counters = std::move(counters);
         return {};
       }
-      if (read.error().sys() != EINTR) return fail(failed_read(read.error()));
+      if (read.error().sys() != EINTR) return fail(nft::failed_read(read.error()));
     }
     return fail(Errc::busy, "nft: read the ruleset: it changes all the time");
   }
@@ -95,20 +83,9 @@ class NftBackend final : public Backend {
     return &*socket_;
   }
 
-  /// One request of the given type for tables of a family; `flags` NLM_F_DUMP or NLM_F_ACK.
-  template <class Build>
-  static Result<> get(NfnlSocket& socket, std::uint16_t family, std::uint16_t type,
-                      std::uint16_t flags, const NfnlSocket::OnMessage& on_message, Build build) {
-    alignas(nlmsghdr) std::array<char, 512> buffer{};
-    nlmsghdr* request =
-        nftnl_nlmsg_build_hdr(buffer.data(), type, family, flags, socket.next_seq());
-    build(request);
-    return socket.request(*request, on_message);
-  }
-
   static Result<std::uint32_t> read_generation(NfnlSocket& socket) {
     std::uint32_t found = 0;
-    auto done = get(
+    auto done = nft::get(
         socket, NFPROTO_UNSPEC, NFT_MSG_GETGEN, NLM_F_ACK,
         [&](const nlmsghdr& message) { found = nft::generation(message); }, [](nlmsghdr*) {});
     if (!done) return fail(std::move(done).error());
@@ -118,13 +95,13 @@ class NftBackend final : public Backend {
   static Result<> read_table(NfnlSocket& socket, nft::TableId id, Dump& dump) {
     const auto take = [&](const nlmsghdr& message) { nft::take_message(message, dump); };
     const std::uint16_t family = nft::info(id).family;
-    if (auto done = get(socket, family, NFT_MSG_GETTABLE, NLM_F_DUMP, take, [](nlmsghdr*) {});
+    if (auto done = nft::get(socket, family, NFT_MSG_GETTABLE, NLM_F_DUMP, take, [](nlmsghdr*) {});
         !done)
       return done;
     if (!dump.of(id).present) return {};
     // The kernel filters these three by table; each takes the name under its own number.
     const auto dump_of = [&](std::uint16_t type, std::uint16_t attribute) {
-      return get(socket, family, type, NLM_F_DUMP, take, [attribute](nlmsghdr* request) {
+      return nft::get(socket, family, type, NLM_F_DUMP, take, [attribute](nlmsghdr* request) {
         mnl_attr_put_strz(request, attribute, model::nft_table_name);
       });
     };
@@ -141,11 +118,12 @@ class NftBackend final : public Backend {
     for (const auto& [set, shape] : text.sets)
       if (!text.filled_by_packets.contains(set)) sets.push_back(set);
     for (const std::string& set : sets) {
-      auto done = get(socket, nft::info(id).family, NFT_MSG_GETSETELEM, NLM_F_DUMP, take,
-                      [&set](nlmsghdr* request) {
-                        mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, model::nft_table_name);
-                        mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set.c_str());
-                      });
+      auto done =
+          nft::get(socket, nft::info(id).family, NFT_MSG_GETSETELEM, NLM_F_DUMP, take,
+                   [&set](nlmsghdr* request) {
+                     mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, model::nft_table_name);
+                     mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set.c_str());
+                   });
       // Gone since the list of sets was read: the generation differs too.
       if (!done && done.error().sys() == ENOENT)
         return fail(Error::from_errno(EINTR, fmt::format("read set {}", set)));
@@ -219,6 +197,18 @@ class NftBackend final : public Backend {
 };
 
 }  // namespace
+
+namespace nft {
+
+Error failed_read(const Error& error) {
+  // nfnetlink answers EINVAL for a subsystem that is not there, after it tried to load it.
+  if (error.sys() == EINVAL || error.code() == Errc::unsupported)
+    return Error(Errc::unsupported, "nft: this kernel has no nf_tables", error.sys())
+        .with_hint("modprobe nf_tables (kernel options CONFIG_NF_TABLES, CONFIG_NF_TABLES_NETDEV)");
+  return Error(error).during("nft: read the ruleset");
+}
+
+}  // namespace nft
 
 Result<std::unique_ptr<Backend>> open_nft() {
   return std::make_unique<NftBackend>();

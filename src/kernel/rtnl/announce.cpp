@@ -17,7 +17,7 @@ using model::MacAddress;
 
 // A lost frame must not leave a host with the old MAC; more than a few help nobody.
 constexpr int repeats = 3;
-constexpr std::uint16_t ethertype_arp = 0x0806, ethertype_ipv6 = 0x86dd;
+constexpr std::uint16_t ethertype_ipv6 = 0x86dd;
 constexpr MacAddress broadcast{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 constexpr MacAddress all_nodes_mac{{0x33, 0x33, 0, 0, 0, 1}};
 constexpr std::array<std::uint8_t, 16> all_nodes{0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
@@ -36,21 +36,6 @@ Frame ethernet(const MacAddress& to, const MacAddress& from, std::uint16_t type)
   put(frame, to.octets);
   put(frame, from.octets);
   put16(frame, type);
-  return frame;
-}
-
-Frame arp(const IpAddress& address, const MacAddress& mac, std::uint16_t operation) {
-  Frame frame = ethernet(broadcast, mac, ethertype_arp);
-  put16(frame, 1);       // Ethernet
-  put16(frame, 0x0800);  // IPv4
-  frame.push_back(6);
-  frame.push_back(4);
-  put16(frame, operation);
-  put(frame, mac.octets);
-  put(frame, address.octets());
-  // A request asks for no MAC (RFC 5227 2.3); a reply repeats ours (RFC 5944 4.6).
-  put(frame, operation == 1 ? MacAddress{}.octets : mac.octets);
-  put(frame, address.octets());
   return frame;
 }
 
@@ -94,9 +79,25 @@ Frame advertisement(const IpAddress& address, const MacAddress& mac) {
 
 }  // namespace
 
+Frame arp_frame(std::uint16_t operation, const ArpEnd& sender, const ArpEnd& target) {
+  Frame frame = ethernet(broadcast, sender.mac, ethertype_arp);
+  put16(frame, 1);       // Ethernet
+  put16(frame, 0x0800);  // IPv4
+  frame.push_back(6);
+  frame.push_back(4);
+  put16(frame, operation);
+  for (const ArpEnd& end : {sender, target}) {
+    put(frame, end.mac.octets);
+    put(frame, end.address.octets());
+  }
+  return frame;
+}
+
 std::vector<Frame> announcement(const IpAddress& address, const MacAddress& mac) {
   if (!address.is_v4()) return {advertisement(address, mac)};
-  return {arp(address, mac, 1), arp(address, mac, 2)};
+  // A request asks for no MAC (RFC 5227 2.3); a reply repeats ours (RFC 5944 4.6).
+  return {arp_frame(arp_request, {mac, address}, {{}, address}),
+          arp_frame(arp_reply, {mac, address}, {mac, address})};
 }
 
 Result<> announce(std::uint32_t device, const IpAddress& address, const MacAddress& mac) {

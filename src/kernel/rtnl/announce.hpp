@@ -12,6 +12,16 @@ namespace lbctl::kernel::rtnl {
 
 using Frame = std::vector<std::uint8_t>;
 
+inline constexpr std::uint16_t ethertype_arp = 0x0806, arp_request = 1, arp_reply = 2;
+
+/// One of the two that an ARP packet is about.
+struct ArpEnd {
+  model::MacAddress mac;
+  model::IpAddress address;  ///< IPv4
+};
+/// The whole Ethernet frame, to everybody.
+Frame arp_frame(std::uint16_t operation, const ArpEnd& sender, const ArpEnd& target);
+
 /// The whole Ethernet frames that announce `address` at `mac`: for IPv4 an ARP request and an ARP
 /// reply, since some hosts heed only the one or the other; for IPv6 one advertisement.
 std::vector<Frame> announcement(const model::IpAddress& address, const model::MacAddress& mac);

@@ -40,11 +40,10 @@ bool takes_mptcp(nlattr* information) {
   return name != nullptr && std::string_view(nla_get_string(name)) == "mptcp";
 }
 
-void take(const nlmsghdr& message, model::Port port, std::vector<model::Listener>& out) {
+void take(const nlmsghdr& message, model::L4 protocol, std::vector<model::OpenSocket>& out) {
   inet_diag_msg socket{};
   if (message.nlmsg_len < NLMSG_LENGTH(sizeof socket)) return;
   std::memcpy(&socket, NLMSG_DATA(&message), sizeof socket);
-  if (ntohs(socket.id.idiag_sport) != number(port)) return;
   std::array<std::uint8_t, 16> octets{};
   std::memcpy(octets.data(), socket.id.idiag_src, octets.size());
   const auto address = model::IpAddress::from_octets(
@@ -54,24 +53,29 @@ void take(const nlmsghdr& message, model::Port port, std::vector<model::Listener
     return nlmsg_find_attr(header, sizeof(inet_diag_msg), type);
   };
   nlattr* v6_only = attribute(INET_DIAG_SKV6ONLY);
-  out.push_back({address.value_or(model::IpAddress()), port,
-                 takes_mptcp(attribute(INET_DIAG_ULP_INFO)),
-                 v6_only != nullptr && nla_get_u8(v6_only) != 0});
+  out.push_back(
+      {.listener = {address.value_or(model::IpAddress()), model::Port{ntohs(socket.id.idiag_sport)},
+                    takes_mptcp(attribute(INET_DIAG_ULP_INFO)),
+                    v6_only != nullptr && nla_get_u8(v6_only) != 0},
+       .protocol = protocol,
+       .inode = socket.idiag_inode,
+       .owner = {},
+       .learns_destination = {}});
 }
 
 }  // namespace
 
-Result<std::vector<model::Listener>> read_listeners(model::L4 protocol, model::Port port) {
+Result<std::vector<model::OpenSocket>> read_sockets(model::L4 protocol) {
   auto socket = rtnl::Socket::open(NETLINK_SOCK_DIAG);
   if (!socket) return fail(std::move(socket).error());
-  std::vector<model::Listener> out;
+  std::vector<model::OpenSocket> out;
   for (const int family : {AF_INET, AF_INET6}) {
     const auto request = encode_list(static_cast<std::uint8_t>(family), protocol);
     if (!request) return fail(request.error());
-    std::vector<model::Listener> found;
+    std::vector<model::OpenSocket> found;
     auto read = socket->dump(
         *request, [&] { found.clear(); },
-        [&](const nlmsghdr& message) { take(message, port, found); });
+        [&](const nlmsghdr& message) { take(message, protocol, found); });
     if (!read && read.error().sys() == ENOENT)
       return fail(
           Error(Errc::unsupported, "the kernel cannot list sockets", ENOENT)
@@ -79,6 +83,15 @@ Result<std::vector<model::Listener>> read_listeners(model::L4 protocol, model::P
     if (!read) return fail(std::move(read).error().during("list the sockets that listen"));
     out.insert(out.end(), found.begin(), found.end());
   }
+  return out;
+}
+
+Result<std::vector<model::Listener>> read_listeners(model::L4 protocol, model::Port port) {
+  const auto sockets = read_sockets(protocol);
+  if (!sockets) return fail(sockets.error());
+  std::vector<model::Listener> out;
+  for (const model::OpenSocket& socket : *sockets)
+    if (socket.listener.port == port) out.push_back(socket.listener);
   return out;
 }
 
