@@ -8,8 +8,10 @@
 #include <functional>
 #include <thread>
 
+#include "hooks.hpp"
 #include "namespace.hpp"
 #include "prober.hpp"
+#include "temp_dir.hpp"
 
 using namespace std::string_literals;
 using namespace lbctl;
@@ -193,4 +195,30 @@ TEST_CASE("probes: tcp and mptcp") {
   }
   const Fd mptcp = listen_at(SOCK_STREAM, IPPROTO_MPTCP);
   CHECK(told({.type = CheckType::mptcp}) == "right");
+}
+
+TEST_CASE("hooks: one at a time for each service, and of what happens meanwhile only the last") {
+  const TempDir temp;
+  const std::string script = "echo $LBCTL_SERVICE $LBCTL_QUORUM >>" + temp.path + "/$LBCTL_SERVICE";
+  const config::Command command{{"/bin/sh", "-c", script}, "root"};
+  const config::Quorum both{.up_command = command, .down_command = command};
+  const config::Quorum none{.up_command = command, .down_command = {}};
+  boost::asio::io_context io;
+  Teller teller;
+  std::string told;
+  teller.listen([&](const std::string& line) { told += line; });
+  Hooks hooks(io, teller);
+  hooks.run("web", false, both);
+  io.poll();  // it runs, or has ended
+  for (const bool quorum : {true, false, true})
+    hooks.run("web", quorum, both);
+  hooks.run("dns", true, none);
+  hooks.run("dns", false, none);  // nothing to run, and what waits is out of date
+  hooks.run("ftp", false, {.down_command = {{"/bin/false"}, "root"}});
+  io.restart();
+  io.run();
+  CHECK(tests::run("cat " + temp.path + "/web") == "web down\nweb up\n");
+  CHECK(tests::try_run("test -e " + temp.path + "/dns && echo there").find("there") ==
+        std::string::npos);
+  CHECK(told.find("service ftp: down_command failed: exit status 1") != std::string::npos);
 }
