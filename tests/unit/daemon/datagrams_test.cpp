@@ -89,6 +89,11 @@ TEST_CASE("quic: Version Negotiation with the connection IDs swapped is right") 
   // As they were sent, not swapped.
   std::string same = "\xca\0\0\0\0"s + sent.substr(5, 18) + "\0\0\0\1"s;
   CHECK(why(same) == "the Version Negotiation packet has other connection IDs");
+  for (const std::size_t at : {6, 15}) {  // in either of them
+    std::string other = good;
+    other[at] ^= 1;
+    CHECK(why(other) == "the Version Negotiation packet has other connection IDs");
+  }
   for (std::size_t size = 0; size < good.size() - 8; ++size)
     CHECK(why(good.substr(0, size)) != "");
 }
