@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "confirm.hpp"
+#include "lbctl/engine/health_file.hpp"
 #include "report.hpp"
 #include "session.hpp"
 
@@ -13,8 +14,12 @@ Result<engine::Report> carry_out(const Options& options, const engine::Goal& goa
   auto session = Session::open(options);
   if (!session) return fail(std::move(session.error()));
   listen_for_stop();
-  if (options.confirm) return apply_unless_reverted(options, *session, goal);
-  return session->engine().apply(goal, session->state, stop_asked);
+  auto report = options.confirm ? apply_unless_reverted(options, *session, goal)
+                                : session->engine().apply(goal, session->state, stop_asked);
+  if (report && report->ok())
+    if (auto forgotten = engine::forget_health(session->state); !forgotten)
+      return fail(std::move(forgotten.error()));
+  return report;
 }
 
 }  // namespace

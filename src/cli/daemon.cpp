@@ -13,6 +13,9 @@ namespace lbctl::cli {
 
 namespace {
 
+/// An apply at boot may take its time.
+constexpr std::chrono::seconds patience_at_start{60};
+
 /// Who is there answers at once; who does not answers later, and that is news.
 constexpr std::chrono::milliseconds neighbour_patience_here{100};
 
@@ -43,7 +46,7 @@ class RealNode : public daemon::Node {
     engine::Engine engine(kernel_.backends());
     auto report = engine.apply(goal_of(*desired, options_), state_, [] { return false; });
     if (!report) return fail(std::move(report.error()));
-    return daemon::Round{std::move(*desired), std::move(*report)};
+    return daemon::Round{std::move(*desired), std::move(*report), steering()};
   }
 
   Result<> drain(const std::string& node, const model::DrainIntent& intent) override {
@@ -79,6 +82,18 @@ class RealNode : public daemon::Node {
     return lock;
   }
 
+  /// Nothing to see is no reason to fail.
+  daemon::Steering steering() const {
+    daemon::Steering out;
+    const auto figures = kernel_.steering_counters();
+    if (!figures || !*figures) return out;
+    for (const auto& [key, counters] : (*figures)->services)
+      for (const auto& [verdict, packets] : counters.named())
+        out.verdicts[{key, verdict}] = packets;
+    out.sent = (*figures)->servers;
+    return out;
+  }
+
   Result<bool> edit_drains(const std::string& node,
                            const std::function<bool(engine::DrainList&)>& edit) {
     auto lock = lock_state();
@@ -105,7 +120,11 @@ Result<> run_daemon(const Options& options) {
   auto socket = daemon::control_path(options.state_dir);
   if (!socket) return fail(std::move(socket.error()));
   RealNode node(options, std::move(*kernel), std::move(*state));
-  auto post = engine::HealthPost::open(node.state());
+  auto post = [&]() -> Result<engine::HealthPost> {
+    const auto lock = node.state().lock(patience_at_start, [](const std::string&) {});
+    if (!lock) return fail(lock.error());
+    return engine::HealthPost::open(node.state());
+  }();
   if (!post) return fail(std::move(post.error()));
   return daemon::run(node, *post, {LBCTL_VERSION, std::move(*socket)});
 }

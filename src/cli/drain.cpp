@@ -90,6 +90,9 @@ Result<Outcome> change(const Options& options, const config::Config& config, con
   const engine::Goal goal = goal_of(wanted->desired, options);
   auto report = session->engine().apply(goal, session->state, stop_asked);
   if (!report) return fail(std::move(report.error()));
+  if (report->ok())
+    if (auto forgotten = engine::forget_health(session->state); !forgotten)
+      return fail(std::move(forgotten.error()));
   return Outcome{std::move(wanted->desired), std::move(*report)};
 }
 

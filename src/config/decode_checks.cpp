@@ -1,38 +1,11 @@
 // What the daemon needs to know: health checks and quorum of a service, its own table.
-#include <algorithm>
 #include <charconv>
 
 #include "decode_parts.hpp"
 
 namespace lbctl::config {
 
-std::string_view name(CheckType type) {
-  switch (type) {
-    case CheckType::tcp:
-      return "tcp";
-    case CheckType::http:
-      return "http";
-    case CheckType::https:
-      return "https";
-    case CheckType::mptcp:
-      return "mptcp";
-    case CheckType::quic:
-      return "quic";
-    case CheckType::ping:
-      return "ping";
-  }
-  return "unknown";
-}
-
 namespace {
-
-template <class T>
-void number(const Node& table, std::string_view key, Range range, T& value, Report& report) {
-  const Member* found = member(table, key, Kind::integer);
-  if (!found) return;
-  const auto decoded = decode_number(found->value, key, range, report);
-  if (decoded) value = static_cast<T>(*decoded);
-}
 
 void duration(const Node& table, std::string_view key, Range range, std::uint32_t& value,
               Report& report) {
@@ -59,22 +32,6 @@ std::optional<std::pair<model::IpAddress, model::Port>> decode_endpoint(std::str
   return std::pair(*address, model::Port{port});
 }
 
-/// What goes into the request line and a header as it stands.
-bool is_plain(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
-}
-
-void http_text(const Node& table, std::string_view key, std::string& value, Report& report) {
-  const Member* found = member(table, key, Kind::text);
-  if (!found) return;
-  value = found->value.text;
-  if (!is_plain(value) || (key == "path" && !value.starts_with('/'))) {
-    report.error(found->value.at, fmt::format("\"{}\" can't be the {} of a request", value, key),
-                 key == "path" ? "\"/\" and printable ASCII without blanks"
-                               : "printable ASCII without blanks");
-  }
-}
-
 enum class Start : std::uint8_t { up, down };
 std::string_view name(Start start) {
   return start == Start::up ? "up" : "down";
@@ -87,76 +44,23 @@ enum class OnFailure : std::uint8_t { remove, drain };
 std::string_view name(OnFailure what) {
   return what == OnFailure::remove ? "remove" : "drain";
 }
-enum class TlsVersion : std::uint8_t { v12, v13 };
-std::string_view name(TlsVersion version) {
-  return version == TlsVersion::v12 ? "1.2" : "1.3";
-}
-
-/// Keys that mean something with some types only.
-void check_fitting_keys(const Node& table, CheckType type, Report& report) {
-  const bool https = type == CheckType::https;
-  const bool http = https || type == CheckType::http;
-  const auto refuse = [&](std::string_view key, bool fits, std::string_view where) {
-    const Member* found = table.find(key);
-    if (found && !fits)
-      report.error(found->key_at, fmt::format("{} has no effect with type \"{}\"", key, name(type)),
-                   std::string(where));
-  };
-  for (const std::string_view key : {"path", "host", "status", "body"})
-    refuse(key, http, "it is for \"http\" and \"https\"");
-  for (const std::string_view key : {"verify", "ca_file", "tls_name", "min_tls"})
-    refuse(key, https, "it is for \"https\"");
-  refuse("port", type != CheckType::ping, "an ICMP echo has no port");
-}
-
-void decode_tls(const Node& table, HealthCheck::Tls& tls, Report& report) {
-  if (const Member* found = member(table, "verify", Kind::boolean))
-    tls.verify = found->value.boolean;
-  http_text(table, "tls_name", tls.name, report);
-  if (const Member* found = member(table, "ca_file", Kind::text)) {
-    tls.ca_file = found->value.text;
-    if (!tls.ca_file.starts_with('/'))
-      report.error(found->value.at, fmt::format("\"{}\" is no absolute path", tls.ca_file),
-                   "the daemon runs in no folder of yours");
-    if (!tls.verify)
-      report.error(found->key_at, "ca_file has no effect with verify = false",
-                   "leave one of them out");
-  }
-  if (const Member* found = member(table, "min_tls", Kind::text))
-    if (const auto known =
-            one_of(found->value, "min_tls", {TlsVersion::v12, TlsVersion::v13}, report))
-      tls.only_13 = known == TlsVersion::v13;
-}
-
 Spanned<HealthCheck> decode_check(const Member& entry, Report& report) {
   const Node& table = entry.value;
   HealthCheck check;
-  if (const Member* found = member(table, "type", Kind::text)) {
-    check.type = one_of(found->value, "type",
-                        {CheckType::tcp, CheckType::http, CheckType::https, CheckType::mptcp,
-                         CheckType::quic, CheckType::ping},
-                        report)
-                     .value_or(check.type);
-  }
   if (const Member* found = member(table, "via", Kind::text))
     check.through_vip =
         one_of(found->value, "via", {CheckVia::address, CheckVia::vip}, report) == CheckVia::vip;
-  number(table, "port", port_range, check.port, report);
+  decode_count(table, "port", port_range, check.port, report);
   duration(table, "interval", check_interval_range, check.interval, report);
   duration(table, "timeout", check_timeout_range, check.timeout, report);
   duration(table, "max_interval", check_interval_range, check.max_interval, report);
-  number(table, "rise", check_count_range, check.rise, report);
-  number(table, "fall", check_count_range, check.fall, report);
+  decode_count(table, "rise", check_count_range, check.rise, report);
+  decode_count(table, "fall", check_count_range, check.fall, report);
   if (const Member* found = member(table, "start", Kind::text))
     if (const auto start = one_of(found->value, "start", {Start::up, Start::down}, report))
       check.starts_up = start == Start::up;
   duration(table, "hold_down", hold_down_range, check.hold_down, report);
-  http_text(table, "path", check.path, report);
-  http_text(table, "host", check.host, report);
-  number(table, "status", http_status_range, check.status, report);
-  if (const Member* found = member(table, "body", Kind::text)) check.body = found->value.text;
-  decode_tls(table, check.tls, report);
-  check_fitting_keys(table, check.type, report);
+  decode_question(table, check, report);
   if (check.timeout > check.interval) {
     report.error(
         entry.key_at,
@@ -176,7 +80,7 @@ HealthPolicy decode_policy(const Node& table, Report& report) {
             one_of(found->value, "on_failure", {OnFailure::remove, OnFailure::drain}, report))
       out.remove = known == OnFailure::remove;
   duration(table, "slow_start", hold_down_range, out.slow_start, report);
-  number(table, "fail_open", percent_range, out.fail_open, report);
+  decode_count(table, "fail_open", percent_range, out.fail_open, report);
   return out;
 }
 
@@ -184,14 +88,19 @@ std::optional<Spanned<Quorum>> decode_quorum(const Node& service, Report& report
   const Member* entry = member(service, "quorum", Kind::table);
   if (!entry) return std::nullopt;
   Quorum quorum;
-  number(entry->value, "up", quorum_range, quorum.up, report);
-  number(entry->value, "hysteresis", hysteresis_range, quorum.hysteresis, report);
+  decode_count(entry->value, "up", quorum_range, quorum.up, report);
+  decode_count(entry->value, "hysteresis", hysteresis_range, quorum.hysteresis, report);
   if (quorum.hysteresis >= quorum.up) {
     report.error(
         entry->key_at,
         fmt::format("hysteresis {} leaves nothing of a quorum of {}", quorum.hysteresis, quorum.up),
         "the quorum is lost below up - hysteresis");
   }
+  quorum.up_command = decode_command(entry->value, "up_command", report);
+  quorum.down_command = decode_command(entry->value, "down_command", report);
+  if (const Member* user = entry->value.find("user");
+      user && quorum.up_command.words.empty() && quorum.down_command.words.empty())
+    report.error(user->key_at, "user has no effect without up_command or down_command");
   return Spanned<Quorum>{quorum, entry->key_at};
 }
 

@@ -65,6 +65,15 @@ DraftList<T> decode_list(const Node& table, Span table_at, std::string_view key,
   return out;
 }
 
+/// A number that stays as it is where the key is left out or wrong.
+template <class T>
+void decode_count(const Node& table, std::string_view key, Range range, T& value, Report& report) {
+  const Member* found = member(table, key, Kind::integer);
+  if (!found) return;
+  const auto decoded = decode_number(found->value, key, range, report);
+  if (decoded) value = static_cast<T>(*decoded);
+}
+
 DraftList<model::IpAddress> decode_addresses(const Node& table, Span at, std::string_view key,
                                              Report& report);
 
@@ -87,6 +96,10 @@ void decode_guard(const Member& entry, DraftService& out, Report& report);
 bool decode_use(const Node& node, DraftUse& out, Report& report);
 /// The service's check, and what follows from its servers' health.
 void decode_health(const Names& servers, const Node& service, DraftService& out, Report& report);
+/// The program at `key`, to be run by `user` of the same table.
+Command decode_command(const Node& table, std::string_view key, Report& report);
+/// What a server is asked, and what it must answer.
+void decode_question(const Node& check, HealthCheck& out, Report& report);
 DaemonSettings decode_daemon(const Node* table, Report& report);
 /// Whether the file has that server; reports it.
 bool names_server(const Names& servers, const std::string& name, Span at, Report& report);

@@ -1,5 +1,7 @@
 #include "lbctl/config/read.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "draft.hpp"
@@ -10,6 +12,16 @@
 
 namespace lbctl::config {
 namespace {
+
+std::string hash_of(std::span<const NamedText> files) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  const auto add = [&](char c) { hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3; };
+  for (const NamedText& file : files) {
+    std::ranges::for_each(file.text, add);
+    add('\0');
+  }
+  return fmt::format("{:016x}", hash);
+}
 
 /// `partial`: there are files beside these that can't be read.
 Loaded read_all(std::span<const NamedText> files, bool partial) {
@@ -49,6 +61,7 @@ Loaded read_all(std::span<const NamedText> files, bool partial) {
     if (!report.partial() && !report.has_errors()) out.config = to_config(draft, source);
   }
   out.diagnostics = report.take();
+  out.hash = hash_of(files);
   return out;
 }
 

@@ -48,7 +48,7 @@ void add_destinations(const Adding& adding, const Service& service, const model:
       out.drains[{key, *to}] = intent->drain(patience);
     } else if (!health.up) {
       out.drains[{key, *to}] = failure(service);
-    } else if (sorry) {
+    } else if (sorry || health.percent == 0) {
       out.drains[{key, *to}] = model::failed_with_time();
     } else {
       virtual_service.destinations[*to] =

@@ -31,12 +31,6 @@ void check_type(const DraftService& service, Report& report) {
         service.check->at,
         fmt::format("type \"{}\", but service {} has no {}", name(type), service.name, name(type)),
         "\"tcp\" fits every service");
-  // Warned of, not refused: files are shared with nodes of later versions.
-  if (fits(type, service) && (type == CheckType::quic || type == CheckType::ping))
-    report.warning(
-        service.check->at,
-        fmt::format("this has no effect yet: this version has no check of type \"{}\"", name(type)),
-        "\"tcp\", with a port of the same server");
 }
 
 /// What only a daemon that knows of servers' health could bring about.

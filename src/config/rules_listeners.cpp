@@ -16,7 +16,7 @@ namespace {
 
 /// IPVS knows a service by one port, or by a firewall mark, with which every port may come.
 void check_ranges(const DraftService& service, Report& report) {
-  if (service.check && service.check->value.type != CheckType::ping &&
+  if (service.check && service.check->value.type != CheckType::exec &&
       service.check->value.port == 0 && service.ports.whole && service.ports.items.empty() &&
       !service.ranges.items.empty())
     report.error(service.check->at, "this check needs a port: the service has no single one",

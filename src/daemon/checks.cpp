@@ -16,9 +16,11 @@ Duration seconds(std::uint32_t n) {
   return std::chrono::seconds(n);
 }
 
-/// Types that this version asks; the others are warned of when the file is read.
-bool is_asked(CheckType type) {
-  return type != CheckType::quic && type != CheckType::ping;
+/// 0: a program is told of none where the service has no single one.
+model::Port port_of(const HealthCheck& check, const config::Service& service,
+                    const config::ServerUse& use) {
+  if (check.port != 0) return model::Port{check.port};
+  return service.ports.empty() ? model::Port{} : service.server_port(use, service.ports.front());
 }
 
 /// One for each family of the VIPs: connections go to the server's address of that family. Through
@@ -28,20 +30,24 @@ std::vector<ProbeSpec> probes_of(const config::Service& service, const config::D
   std::vector<ProbeSpec> out;
   std::set<model::Family> done;
   const HealthCheck& check = *service.check;
-  const model::Port port =
-      check.port != 0 ? model::Port{check.port} : service.server_port(use, service.ports.front());
+  const model::Port port = port_of(check, service, use);
   for (const model::IpAddress& vip : service.vips) {
     const auto address = server.address_of(vip.family());
     if (!address) continue;  // refused when the file was read
     if (!check.through_vip) {
-      if (done.insert(vip.family()).second) out.push_back({*address, port, {}, check});
+      if (done.insert(vip.family()).second) out.push_back({*address, port, {}, check, {}, {}});
       continue;
     }
     const auto source = std::ranges::find_if(
         director.addresses, [&](const auto& own) { return own.family() == vip.family(); });
     if (source != director.addresses.end())
-      out.push_back({*address, port, {{vip, *source, config::check_mark(server)}}, check});
+      out.push_back({*address, port, {{vip, *source, config::check_mark(server)}}, check, {}, {}});
   }
+  if (check.type == CheckType::exec)
+    for (ProbeSpec& probe : out) {
+      probe.service = service.name;
+      probe.server = server.name;
+    }
   return out;
 }
 
@@ -69,24 +75,41 @@ health::ServicePlan policy_of(const config::Service& service) {
 
 std::string ProbeSpec::title() const {
   const std::string at = through ? " through " + through->vip.text() : "";
-  return fmt::format("{} {}{}", name(check.type), model::endpoint_text(address, port), at);
+  const std::string what = check.type == CheckType::exec
+                               ? fmt::format("exec {} for {}", check.command.words.front(), service)
+                               : std::string(name(check.type));
+  return fmt::format("{} {}{}", what, model::endpoint_text(address, port), at);
 }
 
 std::string ProbeSpec::id() const {
-  const HealthCheck::Tls& tls = check.tls;
+  std::string out =
+      fmt::format("{} every {} {} {} rise {} fall {} {} {}", title(), check.interval, check.timeout,
+                  check.max_interval, check.rise, check.fall, check.starts_up, check.hold_down);
   // Lengths before texts that may hold anything.
-  return fmt::format(
-      "{} every {} {} {} rise {} fall {} {} {} {}:{} {}:{} {} {}:{} {} {}:{} {}:{} {}", title(),
-      check.interval, check.timeout, check.max_interval, check.rise, check.fall, check.starts_up,
-      check.hold_down, check.path.size(), check.path, check.host.size(), check.host, check.status,
-      check.body.size(), check.body, tls.verify, tls.ca_file.size(), tls.ca_file, tls.name.size(),
-      tls.name, tls.only_13);
+  const auto add = [&](std::string_view text) {
+    out += fmt::format(" {}:", text.size());
+    out += text;
+  };
+  const auto& [method, path, host, status, header, pattern, body] = check.http;
+  for (const std::string& text : {method, path, host, header, pattern, body})
+    add(text);
+  add(check.tls.ca_file);
+  add(check.tls.name);
+  add(check.datagram.send);
+  add(check.datagram.expect.value_or(""));
+  add(check.dns.name);
+  for (const std::string& word : check.command.words)
+    add(word);
+  for (const std::string& text : {check.command.user, service, server})
+    add(text);
+  return out + fmt::format(" {} {} {} {} {}", status, check.tls.verify, check.tls.only_13,
+                           check.datagram.expect.has_value(), check.dns.record);
 }
 
 Questions questions_of(const config::Config& config, const config::Director& director) {
   Questions out;
   for (const auto& [name, service] : config.services) {
-    const bool asked = service.check && is_asked(service.check->type);
+    const bool asked = service.check.has_value();
     if (!asked && service.track.empty()) continue;
     health::ServicePlan plan = policy_of(service);
     for (const auto& [server, use] : service.servers) {
@@ -102,14 +125,6 @@ Questions questions_of(const config::Config& config, const config::Director& dir
     }
     out.plan.services.emplace(name, std::move(plan));
   }
-  return out;
-}
-
-std::set<health::Place> failed_in(const model::Health& health) {
-  std::set<health::Place> out;
-  for (const auto& [service, all] : health)
-    for (const auto& [server, one] : all.servers)
-      if (!one.up) out.insert({service, server});
   return out;
 }
 

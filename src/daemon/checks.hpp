@@ -17,7 +17,4 @@ struct Questions {
 /// What this director asks.
 Questions questions_of(const config::Config& config, const config::Director& director);
 
-/// Servers that an earlier daemon had taken out.
-std::set<health::Place> failed_in(const model::Health& health);
-
 }  // namespace lbctl::daemon

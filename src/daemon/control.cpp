@@ -80,7 +80,9 @@ Reply drain(const Json& request, std::string_view command, Keeper& keeper) {
 Json status_of(const Keeper& keeper) {
   Json out = document("status");
   out["node"] = keeper.node_name();
-  out["file"] = {{"good", keeper.file_is_good()}, {"loaded", keeper.loaded_at()}};
+  out["file"] = {{"good", keeper.file_is_good()},
+                 {"loaded", keeper.loaded_at()},
+                 {"hash", keeper.file_hash()}};
   const RoundRecord& rounds = keeper.rounds();
   out["rounds"] = {{"good", rounds.good},
                    {"failed", rounds.failed},

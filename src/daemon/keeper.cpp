@@ -48,12 +48,13 @@ bool Keeper::load(Time now) {
   const bool first = !config_;
   config_ = std::move(*loaded.config);
   name_ = std::move(*name);
+  file_hash_ = loaded.hash;
   loaded_at_ = wall_clock();
   // Only directors send anybody to a server.
   const auto director = config_->directors.find(name_);
   questions_ =
       director == config_->directors.end() ? Questions{} : questions_of(*config_, director->second);
-  board_.set(questions_.plan, first ? failed_in(post_.left()) : std::set<health::Place>{}, now);
+  board_.set(questions_.plan, first ? post_.left() : model::Health{}, now);
   std::erase_if(checks_,
                 [&](const auto& entry) { return !questions_.probes.contains(entry.first); });
   teller_.tell(
@@ -78,7 +79,8 @@ bool Keeper::take(const health::CheckId& id, const Verdict& verdict, Time now) {
   const auto bound = std::ranges::lower_bound(latency_bounds, verdict.took.count());
   if (bound != latency_bounds.end())
     ++record.within[static_cast<std::size_t>(bound - latency_bounds.begin())];
-  if (!board_.take(id, right, now)) return false;
+  const bool other_weight = verdict.percent && board_.want(id, *verdict.percent);
+  if (!board_.take(id, right, now)) return other_weight;
   const std::string title = questions_.probes.at(id).title();
   teller_.tell({right ? LOG_NOTICE : LOG_WARNING,
                 "check",
@@ -94,6 +96,8 @@ void Keeper::tell_health(const std::vector<health::Change>& changes) {
     if (!change.server.empty()) {
       event.text += fmt::format("server {}: ", change.server);
       event.fields.emplace_back("server", change.server);
+    } else if (quorum_changed_) {
+      quorum_changed_(change.service, board_.has_quorum(change.service));
     }
     event.text += change.what;
     event.fields.emplace_back("change", change.what);

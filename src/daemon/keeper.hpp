@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -48,9 +49,11 @@ class Keeper {
   bool file_is_good() const { return file_is_good_; }
   std::int64_t loaded_at() const { return loaded_at_; }
 
+  const std::string& file_hash() const { return file_hash_; }  ///< see config::Loaded
+
   /// All that are to be asked.
   const std::map<health::CheckId, ProbeSpec>& probes() const { return questions_.probes; }
-  /// Takes an answer; true if a judgement changed, so that a round is due.
+  /// Takes an answer; true if something follows from it, so that a round is due.
   bool take(const health::CheckId& id, const Verdict& verdict, Time now);
   const health::Board& board() const { return board_; }
   const std::map<health::CheckId, CheckRecord>& checks() const { return checks_; }
@@ -59,6 +62,10 @@ class Keeper {
   bool round(const std::string& why, Time now);
   const RoundRecord& rounds() const { return rounds_; }
   const std::optional<Round>& last() const { return last_; }
+
+  /// Told when a service reached (true) or lost its quorum, before the kernel is.
+  using QuorumChanged = std::function<void(const std::string& service, bool quorum)>;
+  void on_quorum(QuorumChanged call) { quorum_changed_ = std::move(call); }
 
   Node& node() { return node_; }
   Teller& teller() { return teller_; }
@@ -76,12 +83,14 @@ class Keeper {
   std::string name_;
   bool file_is_good_ = false;
   std::int64_t loaded_at_ = 0;
+  std::string file_hash_;
   Questions questions_;
   health::Board board_;
   std::map<health::CheckId, CheckRecord> checks_;
   std::optional<model::Health> written_;
   RoundRecord rounds_;
   std::optional<Round> last_;
+  QuorumChanged quorum_changed_;
 };
 
 }  // namespace lbctl::daemon

@@ -12,6 +12,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "hooks.hpp"
 #include "keeper.hpp"
 #include "lbctl/kernel/events.hpp"
 #include "prober.hpp"
@@ -63,7 +64,12 @@ class Alarm {
 class Loop {
  public:
   Loop(Node& node, engine::HealthPost& post, const Settings& settings)
-      : settings_(settings), keeper_(node, post, teller_), signals_(io_, SIGTERM, SIGINT, SIGHUP) {}
+      : settings_(settings), keeper_(node, post, teller_), signals_(io_, SIGTERM, SIGINT, SIGHUP) {
+    keeper_.on_quorum([this](const std::string& service, bool quorum) {
+      if (const auto& commands = keeper_.config().services.at(service).quorum)
+        hooks_.run(service, quorum, *commands);
+    });
+  }
 
   Result<> run();
 
@@ -96,6 +102,7 @@ class Loop {
   Teller teller_;
   Keeper keeper_;
   asio::io_context io_{1};
+  Hooks hooks_{io_, teller_};
   asio::signal_set signals_;
   Alarm round_alarm_{io_}, slow_alarm_{io_}, health_alarm_{io_}, file_alarm_{io_}, watchdog_{io_};
   std::optional<Clock::time_point> due_;
@@ -297,7 +304,7 @@ void Loop::set_alarms(bool good) {
 std::string Loop::status() const {
   std::size_t out = 0;
   for (const auto& [place, standing] : keeper_.board().standings())
-    out += standing == health::Standing::up || standing == health::Standing::starting ? 0 : 1;
+    out += used(standing) && standing != health::Standing::fail_open ? 0 : 1;
   std::string text = fmt::format("{}: {} checks, {} servers out", keeper_.node_name(),
                                  keeper_.probes().size(), out);
   if (!keeper_.file_is_good()) text += "; the file is wrong";

@@ -59,13 +59,11 @@ void rounds(Page& page, const Keeper& keeper) {
   page.sample({}, keeper.file_is_good() ? 1 : 0);
   page.begin("file_loaded_timestamp_seconds", "gauge", "Since when the file in force is.");
   page.sample({}, keeper.loaded_at());
+  page.begin("config_hash", "gauge", "Of the file in force; the same where the file is.");
+  page.sample({{"hash", keeper.file_hash()}}, 1);
 }
 
 void servers(Page& page, const Keeper& keeper) {
-  const auto used = [](health::Standing standing) {
-    return standing == health::Standing::up || standing == health::Standing::starting ||
-           standing == health::Standing::fail_open;
-  };
   page.begin("server_up", "gauge", "Whether a server is used in a service.");
   for (const auto& [place, standing] : keeper.board().standings())
     page.sample({{"service", place.first},
@@ -82,10 +80,13 @@ void servers(Page& page, const Keeper& keeper) {
 }
 
 Page::Labels check_labels(const ProbeSpec& probe) {
-  return {{"type", std::string(name(probe.check.type))},
-          {"address", probe.address.text()},
-          {"port", std::to_string(number(probe.port))},
-          {"through", probe.through ? probe.through->vip.text() : ""}};
+  Page::Labels out{{"type", std::string(name(probe.check.type))},
+                   {"address", probe.address.text()},
+                   {"port", std::to_string(number(probe.port))},
+                   {"through", probe.through ? probe.through->vip.text() : ""}};
+  // Only of checks that services do not share.
+  if (!probe.service.empty()) out.emplace_back("service", probe.service);
+  return out;
 }
 
 /// Checks that differ only in what they ask are one to Prometheus, which takes no sample twice.
@@ -177,6 +178,18 @@ void signals(Page& page, const model::SignalCounters& counters) {
   page.sample({{"reason", "fragments"}}, counters.fragments);
 }
 
+void steering(Page& page, const Steering& steering) {
+  page.begin("steering_packets_total", "counter", "QUIC packets by what steering did with them.");
+  for (const auto& [key, packets] : steering.verdicts)
+    page.sample({{"address", key.first.address.text()},
+                 {"port", std::to_string(number(key.first.port))},
+                 {"verdict", key.second}},
+                packets);
+  page.begin("steering_sent_packets_total", "counter", "QUIC packets sent to each server.");
+  for (const auto& [server, packets] : steering.sent)
+    page.sample({{"server_id", server.text()}}, packets);
+}
+
 }  // namespace
 
 std::string metrics_of(const Keeper& keeper, const std::string& version) {
@@ -189,6 +202,7 @@ std::string metrics_of(const Keeper& keeper, const std::string& version) {
   if (const auto& last = keeper.last()) {
     destinations(page, last->report.figures.ipvs_counters);
     if (const auto& counters = last->report.figures.signal_counters) signals(page, *counters);
+    steering(page, last->steering);
   }
   return page.take();
 }

@@ -24,7 +24,8 @@ struct ProbeSpec {
   };
   std::optional<Through> through;
   config::HealthCheck check;
-  std::string id() const;  ///< unique; begins as people know it: "http 192.0.2.11:80"
+  std::string service, server;  ///< exec, which is told of them; else empty
+  std::string id() const;       ///< unique; begins as people know it: "http 192.0.2.11:80"
   std::string title() const;
 };
 
@@ -38,6 +39,7 @@ struct Verdict {
   Answer answer = Answer::unknown;
   std::string why;  ///< empty if right: "connection refused", "status 500"
   std::chrono::microseconds took{};
+  std::optional<std::uint8_t> percent;  ///< of its weight, as the server wants it; with `right`
 };
 
 /// Asks again and again until it is destroyed.

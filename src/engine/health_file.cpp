@@ -29,6 +29,18 @@ Result<model::Health> read_in(const Store& store) {
   return *text ? parse_health(**text) : Result<model::Health>(model::Health{});
 }
 
+/// Only asked: one that looks must not be in the way of a daemon that begins.
+Result<bool> daemon_lives(const Store& store) {
+  const Fd fd(::openat(store.fd(), lock_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd)
+    return errno == ENOENT ? Result<bool>(false)
+                           : fail_errno("open " + store.path() + "/" + lock_name);
+  struct flock lock = whole_file();
+  if (::fcntl(fd.get(), F_OFD_GETLK, &lock) != 0)
+    return fail_errno("look at the lock of " + store.path() + "/" + lock_name);
+  return lock.l_type != F_UNLCK;
+}
+
 }  // namespace
 
 std::string to_text(const model::Health& health) {
@@ -38,7 +50,8 @@ std::string to_text(const model::Health& health) {
     out["sorry"] = service.sorry;
     out["servers"] = ordered_json::object();
     for (const auto& [server, one] : service.servers)
-      out["servers"][server] = {{"up", one.up}, {"most", number(one.most)}};
+      out["servers"][server] = {
+          {"up", one.up}, {"most", number(one.most)}, {"percent", one.percent}};
   }
   return json.dump(1) + "\n";
 }
@@ -54,9 +67,14 @@ Result<model::Health> parse_health(std::string_view text) {
     for (const auto& [name, service] : json.at("services").items()) {
       model::ServiceHealth& one = out[name];
       one.sorry = service.at("sorry").get<bool>();
-      for (const auto& [server, health] : service.at("servers").items())
+      for (const auto& [server, health] : service.at("servers").items()) {
+        const auto percent = health.value("percent", 100U);  // not said by earlier versions
+        if (percent > 100)
+          return fail(Errc::invalid, "the servers' health has more than 100 percent");
         one.servers[server] = {health.at("up").get<bool>(),
-                               model::Weight{health.at("most").get<std::uint16_t>()}};
+                               model::Weight{health.at("most").get<std::uint16_t>()},
+                               static_cast<std::uint8_t>(percent)};
+      }
     }
     return out;
   } catch (const std::exception& e) {
@@ -87,15 +105,15 @@ Result<model::Health> read_health(const std::string& state_root) {
   const auto store = peek_state(state_root);
   if (!store) return fail(store.error());
   if (!*store) return model::Health{};
-  const Fd fd(::openat((*store)->fd(), lock_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd)
-    return errno == ENOENT ? Result<model::Health>(model::Health{})
-                           : fail_errno("open " + (*store)->path() + "/" + lock_name);
-  // Only asked: one that looks must not be in the way of a daemon that begins.
-  struct flock lock = whole_file();
-  if (::fcntl(fd.get(), F_OFD_GETLK, &lock) != 0)
-    return fail_errno("look at the lock of " + (*store)->path() + "/" + lock_name);
-  return lock.l_type == F_UNLCK ? Result<model::Health>(model::Health{}) : read_in(**store);
+  const auto lives = daemon_lives(**store);
+  if (!lives) return fail(lives.error());
+  return *lives ? read_in(**store) : Result<model::Health>(model::Health{});
+}
+
+Result<> forget_health(StateDir& state) {
+  const auto lives = daemon_lives(state.store());
+  if (!lives) return fail(lives.error());
+  return *lives ? Result<>() : state.store().remove(file_name);
 }
 
 }  // namespace lbctl::engine

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <utility>
 
 namespace lbctl::health {
 
@@ -24,6 +25,14 @@ Duration since(Time then, Time now) {
   return std::chrono::duration_cast<Duration>(now - then);
 }
 
+model::ServerHealth known(const model::Health& health, const std::string& service,
+                          const std::string& server) {
+  const auto there = health.find(service);
+  if (there == health.end()) return {};
+  const auto one = there->second.servers.find(server);
+  return one == there->second.servers.end() ? model::ServerHealth{} : one->second;
+}
+
 }  // namespace
 
 std::string_view name(Standing standing) {
@@ -32,6 +41,8 @@ std::string_view name(Standing standing) {
       return "up";
     case Standing::starting:
       return "starting";
+    case Standing::reduced:
+      return "reduced";
     case Standing::held:
       return "held";
     case Standing::down:
@@ -44,48 +55,73 @@ std::string_view name(Standing standing) {
   return "unknown";
 }
 
+bool used(Standing standing) {
+  return standing == Standing::up || standing == Standing::starting ||
+         standing == Standing::reduced || standing == Standing::fail_open;
+}
+
 struct Board::Look {
-  Weight full{};
+  Weight full{};                 ///< the file's
   bool up = true;                ///< every check is right
   bool elsewhere = true;         ///< healthy in the service that is tracked, too
   std::optional<Time> held;      ///< until then
   std::optional<Time> returned;  ///< it was down before that
   bool used = false;
   Weight most{65535};
+  std::uint8_t percent = 100;
   Standing standing = Standing::up;
 
   bool starts() const { return most < full; }
+  /// What it is worth when it has begun, and now.
+  std::uint64_t whole() const { return number(model::limited(full, {.percent = percent})); }
+  std::uint64_t now() const {
+    return number(model::limited(full, {.most = most, .percent = percent}));
+  }
 };
 
-void Board::set(Plan plan, const std::set<Place>& failed, Time now) {
-  std::set<CheckId> failing;
-  for (const auto& [name, service] : plan.services)
-    for (const auto& [server, member] : service.servers)
-      if (failed.contains({name, server}))
-        failing.insert(member.checks.begin(), member.checks.end());
-  for (const auto& [name, service] : plan.services)
-    for (const auto& [server, member] : service.servers)
-      if (!failed.contains({name, server}))
-        for (const CheckId& id : member.checks)
-          failing.erase(id);
-  std::map<CheckId, Judge> judges;
-  for (const auto& [id, settings] : plan.checks) {
-    const auto known = judges_.find(id);
-    Judge& judge =
-        judges
-            .emplace(id, known == judges_.end()
-                             ? Judge(settings, settings.up_at_start && !failing.contains(id), now)
-                             : known->second)
-            .first->second;
-    judge.change(settings);
-  }
-  judges_ = std::move(judges);
+/// As the earlier daemon left the servers that the check is for.
+void Board::begin(const CheckId& id, const JudgeSettings& settings, const model::Health& left,
+                  Time now) {
+  bool some = false, all_down = true;
+  std::uint8_t percent = 100;
+  for (const auto& [name, service] : plan_.services)
+    for (const auto& [server, member] : service.servers) {
+      if (std::ranges::find(member.checks, id) == member.checks.end()) continue;
+      const model::ServerHealth one = known(left, name, server);
+      some = true;
+      all_down = all_down && !one.up;
+      percent = std::min(percent, one.percent);
+    }
+  const bool down = some && all_down;
+  judges_.emplace(id, Judge(settings, settings.up_at_start && !down, now));
+  want(id, percent);
+}
+
+void Board::set(Plan plan, const model::Health& left, Time now) {
   plan_ = std::move(plan);
+  const auto gone = [&](const auto& entry) { return !plan_.checks.contains(entry.first); };
+  std::erase_if(judges_, gone);
+  std::erase_if(wanted_, gone);
+  for (const auto& [id, settings] : plan_.checks) {
+    const auto known = judges_.find(id);
+    if (known == judges_.end())
+      begin(id, settings, left, now);
+    else
+      known->second.change(settings);
+  }
+  for (const auto& [name, service] : left)
+    if (service.sorry) lost_.insert(name);
   std::erase_if(lost_, [&](const auto& name) { return !plan_.services.contains(name); });
   std::erase_if(standings_, [&](const auto& entry) {
     const auto service = plan_.services.find(entry.first.first);
     return service == plan_.services.end() || !service->second.servers.contains(entry.first.second);
   });
+}
+
+bool Board::want(const CheckId& id, std::uint8_t percent) {
+  if (!judges_.contains(id)) return false;
+  const auto [wanted, added] = wanted_.emplace(id, 100);
+  return std::exchange(wanted->second, percent) != percent;
 }
 
 bool Board::take(const CheckId& id, bool right, Time now) {
@@ -115,6 +151,8 @@ Board::Look Board::look(const ServerPlan& server, Time now) const {
   for (const CheckId& id : server.checks) {
     const Judge& judge = judges_.at(id);
     out.up = out.up && judge.up();
+    if (const auto wanted = wanted_.find(id); wanted != wanted_.end())
+      out.percent = std::min(out.percent, wanted->second);
     if (judge.held(now)) out.held = std::max(out.held.value_or(Time{}), judge.held_until());
     if (const auto back = judge.came_back())
       out.returned = std::max(out.returned.value_or(Time{}), *back);
@@ -134,6 +172,7 @@ std::map<std::string, Board::Look> Board::looks(const ServicePlan& service, Time
                                     : Standing::up;
     if (one.returned && service.slow_start.count() != 0)
       one.most = std::min(one.full, ramp(one.full, since(*one.returned, now), service.slow_start));
+    if (one.used && one.percent < 100) one.standing = Standing::reduced;
     if (one.used && one.starts()) one.standing = Standing::starting;
     out.emplace(name, one);
   }
@@ -156,7 +195,7 @@ model::ServiceHealth Board::of(const std::string& name, const ServicePlan& servi
   auto all = looks(service, now);
   std::uint64_t weights = 0;
   for (const auto& [server, one] : all)
-    if (one.used) weights += number(one.full);
+    if (one.used) weights += one.whole();
   // Damping is for peace, not for an outage: who was held back longest comes first.
   std::vector<Look*> held;
   for (auto& [server, one] : all)
@@ -166,13 +205,13 @@ model::ServiceHealth Board::of(const std::string& name, const ServicePlan& servi
     if (weights >= service.quorum) break;
     one->used = true;
     one->most = one->full;
-    one->standing = Standing::up;
-    weights += number(one->full);
+    one->standing = one->percent < 100 ? Standing::reduced : Standing::up;
+    weights += one->whole();
   }
   const bool quorum = update_quorum(name, service, weights);
   std::uint64_t begun = 0;
   for (const auto& [server, one] : all)
-    if (one.used) begun += number(std::min(one.full, one.most));
+    if (one.used) begun += one.now();
   const bool no_ramp = begun < std::min<std::uint64_t>(weights, service.quorum);
   const auto used = static_cast<std::uint64_t>(
       std::ranges::count_if(all, [](const auto& entry) { return entry.second.used; }));
@@ -182,10 +221,14 @@ model::ServiceHealth Board::of(const std::string& name, const ServicePlan& servi
   for (auto& [server, one] : all) {
     if (one.starts() && (no_ramp || open)) {
       one.most = one.full;
-      if (one.used) one.standing = Standing::up;
+      if (one.used) one.standing = one.percent < 100 ? Standing::reduced : Standing::up;
     }
-    if (open && !one.used) one.standing = Standing::fail_open;
-    out.servers[server] = {one.used || open, one.used ? one.most : one.full};
+    if (open && !one.used) {
+      one.standing = Standing::fail_open;
+      one.most = one.full;
+      one.percent = 100;
+    }
+    out.servers[server] = {one.used || open, one.used || open ? one.most : one.full, one.percent};
     standings_[{name, server}] = one.standing;
   }
   out.sorry = service.sorry && !quorum && !open;

@@ -106,7 +106,7 @@ class Schema(unittest.TestCase):
     def test_every_key_is_read_back_in_the_lab(self):
         """Each stands in a file of the lab's checks: what they set they read back, and change."""
         checks = ""
-        for path in glob.glob(f"{SOURCE}/tests/lab/checks/*.py") + [f"{SOURCE}/tests/lab/lbctl.toml"]:
+        for path in glob.glob(f"{SOURCE}/tests/lab/**/*.py", recursive=True) + [f"{SOURCE}/tests/lab/lbctl.toml"]:
             with open(path, encoding="utf-8") as file:
                 checks += file.read().replace(r"\n", "\n")
 

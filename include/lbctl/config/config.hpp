@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lbctl/config/health.hpp"
 #include "lbctl/model/address.hpp"
 #include "lbctl/model/ipvs.hpp"
 #include "lbctl/model/leaving.hpp"
@@ -148,54 +149,10 @@ struct ServerUse {
   friend bool operator==(const ServerUse&, const ServerUse&) = default;
 };
 
-enum class CheckType : std::uint8_t { tcp, http, https, mptcp, quic, ping };
-std::string_view name(CheckType type);
-
-/// How the daemon finds out whether a server is healthy. Times in seconds.
-struct HealthCheck {
-  CheckType type = CheckType::tcp;
-  bool through_vip = false;  ///< asked at each VIP, through IPVS, as clients are
-  std::uint16_t port = 0;    ///< 0: the service's first
-  std::uint32_t interval = 5;
-  std::uint32_t timeout = 2;       ///< at most the interval
-  std::uint32_t max_interval = 0;  ///< while the server is down; 0: the interval
-  std::uint32_t rise = 2;          ///< right answers in a row
-  std::uint32_t fall = 3;          ///< wrong or missing answers in a row
-  bool starts_up = true;           ///< before anything is known
-  std::uint32_t hold_down = 0;     ///< a server that flaps is held back so long at most; 0: never
-  std::string path = "/";          ///< http and https, like all that follows up to `tls`
-  std::string host;                ///< empty: the server's address
-  std::uint16_t status = 200;
-  std::string body;  ///< must occur in the answer's
-  struct Tls {       ///< https
-    bool verify = true;
-    std::string ca_file;  ///< empty: the system's authorities
-    std::string name;     ///< in SNI and the certificate; empty: that of the host
-    bool only_13 = false;
-    friend auto operator<=>(const Tls&, const Tls&) = default;
-  } tls;
-  friend auto operator<=>(const HealthCheck&, const HealthCheck&) = default;
-};
-
 /// The firewall mark by which IPVS brings the director's own checks to this server, whatever VIP
 /// they are for.
 std::uint32_t check_mark(const Server& server);
 inline constexpr std::uint32_t check_marks = 0x6c620000;  ///< and a server's id, up to 65535
-
-/// What follows from servers' health for one service. Times in seconds.
-struct HealthPolicy {
-  bool remove = true;  ///< a server that failed; else it has weight 0 as long as connections use it
-  std::uint32_t slow_start = 0;  ///< from coming back to the whole weight
-  std::uint32_t fail_open = 0;   ///< percent: with fewer servers healthy all are used
-  friend bool operator==(const HealthPolicy&, const HealthPolicy&) = default;
-};
-
-/// Weights of healthy servers: reached at `up`, lost below `up - hysteresis`.
-struct Quorum {
-  std::uint32_t up = 1;
-  std::uint32_t hysteresis = 0;  ///< less than `up`
-  friend bool operator==(const Quorum&, const Quorum&) = default;
-};
 
 struct Service {
   std::string name;

@@ -35,6 +35,8 @@ std::string render(const Diagnostic& diagnostic);
 struct Loaded {
   std::optional<Config> config;         ///< there exactly if no diagnostic is an error
   std::vector<Diagnostic> diagnostics;  ///< in the order of the file
+  /// Of all texts in their order, 16 hexadecimal digits (FNV-1a): equal files have equal ones.
+  std::string hash;
   bool ok() const { return config.has_value(); }
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,10 +17,18 @@
 
 namespace lbctl::daemon {
 
+/// What a real server's steering did, in packets. Empty where there is none.
+struct Steering {
+  /// By service and what became of them, such as "steered".
+  std::map<std::pair<model::SteeredKey, std::string>, std::uint64_t> verdicts;
+  std::map<model::ServerId, std::uint64_t> sent;  ///< to each server
+};
+
 /// What one run of the engine did.
 struct Round {
   config::Desired desired;
   engine::Report report;
+  Steering steering;
 };
 
 class Node {

@@ -18,6 +18,7 @@ Result<model::Health> parse_health(std::string_view text);
 class HealthPost {
  public:
   /// Takes the place of the one daemon of this network namespace; Errc::busy if there is one.
+  /// Under the lock of the state directory: an apply that goes on has not yet said what it made.
   static Result<HealthPost> open(StateDir& state);
 
   /// What the daemon before this one left; empty if there was none.
@@ -34,5 +35,8 @@ class HealthPost {
 
 /// Everybody else's: empty without a living daemon.
 Result<model::Health> read_health(const std::string& state_root);
+/// After the node was made to match the file, under the lock of the state directory: what a daemon
+/// left that lives no more is not true any more. Nothing happens beside a living one.
+Result<> forget_health(StateDir& state);
 
 }  // namespace lbctl::engine

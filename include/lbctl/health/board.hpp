@@ -44,12 +44,15 @@ struct Plan {
 enum class Standing : std::uint8_t {
   up,
   starting,  ///< up, with a part of its weight
+  reduced,   ///< up, with the part of its weight that its agent wants; it may want none
   held,      ///< its checks are right, but it fell too often of late
   down,
   tracked,    ///< healthy by itself, but not in the service that is tracked
   fail_open,  ///< not healthy, used all the same
 };
 std::string_view name(Standing standing);
+/// Whether the server is there for connections.
+bool used(Standing standing);
 
 /// What changed with an answer or with time, for log and events.
 struct Change {
@@ -65,12 +68,14 @@ using Place = std::pair<std::string, std::string>;
 class Board {
  public:
   /// Another file. Checks that stay keep their judgement; new ones begin as
-  /// JudgeSettings says, or as down if all servers that they are for are among `failed`: known from
-  /// an earlier daemon.
-  void set(Plan plan, const std::set<Place>& failed, Time now);
+  /// JudgeSettings says, or as an earlier daemon `left` them: as down if all servers that they are
+  /// for were, with the part of the weight that was wanted, and without the quorum.
+  void set(Plan plan, const model::Health& left, Time now);
 
   /// The answer of a check. True if its judgement changed.
   bool take(const CheckId& id, bool right, Time now);
+  /// The part of the weight, in percent, that the answer asked for. True if it was another before.
+  bool want(const CheckId& id, std::uint8_t percent);
 
   /// What follows at this time. Changes since the last call are appended.
   model::Health health(Time now, std::vector<Change>& changes);
@@ -90,11 +95,13 @@ class Board {
   bool healthy_elsewhere(const std::string& service, const std::string& server, Time now) const;
   model::ServiceHealth of(const std::string& name, const ServicePlan& service, Time now);
   bool update_quorum(const std::string& name, const ServicePlan& service, std::uint64_t weights);
+  void begin(const CheckId& id, const JudgeSettings& settings, const model::Health& left, Time now);
   std::map<std::string, Look> looks(const ServicePlan& service, Time now) const;
 
   Plan plan_;
   std::map<CheckId, Judge> judges_;
-  std::set<std::string> lost_;  ///< services without their quorum
+  std::map<CheckId, std::uint8_t> wanted_;  ///< percent; those left out: 100
+  std::set<std::string> lost_;              ///< services without their quorum
   std::map<Place, Standing> standings_;
 };
 

@@ -63,6 +63,20 @@ TEST_CASE("resolve health: a server that failed goes, and its joins are not forw
   CHECK(director(config, health).drains == Drains{{{key, rs2}, failed_with_time()}});
 }
 
+TEST_CASE(
+    "resolve health: of its weight a server gets what its agent wants; of none it is drained") {
+  const Config config = test::config_of(test::with_nodes(web));
+  const auto with = [&](std::uint8_t percent) {
+    return director(config, {{"web", {.servers = {{"rs2", {.percent = percent}}}}}});
+  };
+  CHECK(weights(with(50)) == "192.0.2.11:443=10 192.0.2.12:443=10 ");
+  CHECK(weights(with(1)) == "192.0.2.11:443=10 192.0.2.12:443=1 ");
+  const Desired none = with(0);
+  CHECK(weights(none) == "192.0.2.11:443=10 ");
+  CHECK(none.drains == Drains{{{key, rs2}, failed_with_time()}});
+  CHECK(none.state.nft.forward->addresses.contains({ip("192.0.2.112")}));  // it keeps its joins
+}
+
 TEST_CASE("resolve health: with every server down the table stands, empty") {
   const Config config = test::config_of(test::with_nodes(web));
   const Desired got =

@@ -30,9 +30,17 @@ const std::map<std::string_view, std::string_view> beside = {
     {"services.*.check.interval", "timeout = \"1s\"\n"},
     {"services.*.check.timeout", "interval = \"1h\"\n"},
     {"services.*.check.status", "type = \"http\"\n"},
+    {"services.*.check.user", "type = \"exec\"\ncommand = [\"/bin/true\"]\n"},
     {"services.*.quorum.hysteresis", "up = 1000000\n"},
+    {"services.*.quorum.user", "up_command = [\"/bin/true\"]\n"},
     {"services.*.tunnel.port", "type = \"gue\"\n"},
     {"services.*.tunnel.checksum", "type = \"gue\"\n"},
+};
+
+/// The type of check to which its key means something.
+const std::map<std::string, std::string_view> check_type = {
+    {"path", "http"},     {"method", "http"}, {"verify", "https"},
+    {"min_tls", "https"}, {"query", "dns"},   {"record", "dns"},
 };
 
 /// What its service must say for a table of it to mean something.
@@ -166,9 +174,9 @@ TEST_CASE("schema: what leaving a key out means is what writing it means") {
     if (!is_value || spec.pattern.starts_with("mptcp.")) continue;
     CAPTURE(spec.pattern);
     std::string text = file_with(spec, std::string(spec.fallback));
-    if (spec.pattern == "services.*.check.path") text += "type = \"http\"\n";
-    if (spec.pattern.ends_with(".verify") || spec.pattern.ends_with(".min_tls"))
-      text += "type = \"https\"\n";
+    if (const auto type = check_type.find(parts_of(spec.pattern).back());
+        spec.pattern.starts_with("services.*.check.") && type != check_type.end())
+      text += fmt::format("type = \"{}\"\n", type->second);
     const Loaded with = read_text(text, "t");
     REQUIRE_MESSAGE(with.ok(), test::said(with));
     const auto line = text.find(

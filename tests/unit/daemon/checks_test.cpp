@@ -1,5 +1,7 @@
 #include "checks.hpp"
 
+#include <set>
+
 #include "fake_node.hpp"
 
 using namespace lbctl;
@@ -99,6 +101,41 @@ track = "web"
   CHECK(got.plan.checks.begin()->second == want);
 }
 
-TEST_CASE("checks: types of later versions ask nothing") {
-  CHECK(questions("check = { type = \"ping\" }\n").plan.services.empty());
+TEST_CASE("checks: whatever is asked makes another check") {
+  const std::vector<std::string> different = {
+      "type = \"http\"",
+      "type = \"http\", method = \"HEAD\"",
+      "type = \"http\", header = \"A: b\"",
+      "type = \"http\", header = \"A: c\"",
+      "type = \"http\", body = \"A\"",
+      "type = \"udp\"",
+      "type = \"udp\", expect = \"\"",
+      "type = \"udp\", send = \"x\"",
+      "type = \"dns\"",
+      "type = \"dns\", query = \"a.example\"",
+      "type = \"dns\", record = \"A\"",
+      "type = \"exec\", command = [\"/bin/a\"]",
+      "type = \"exec\", command = [\"/bin/a\", \"b\"]",
+      "type = \"exec\", command = [\"/bin/a\"], user = \"daemon\"",
+      "type = \"agent\", port = 80"};
+  std::set<std::string> ids;
+  for (const std::string& check : different)
+    for (const auto& [id, probe] : questions("check = { " + check + " }\n").probes)
+      ids.insert(id);
+  CHECK(ids.size() == 2 * different.size());
+}
+
+TEST_CASE("checks: programs are told of service and server, so that services share none") {
+  const auto got = questions(R"(
+check = { type = "exec", command = ["/bin/a"] }
+[services.two]
+vip = ["192.0.2.101"]
+ports = [80]
+protocols = ["tcp"]
+check = { type = "exec", command = ["/bin/a"] }
+)");
+  CHECK(titles(got) ==
+        "exec /bin/a for two 192.0.2.11:80\nexec /bin/a for two 192.0.2.12:80\n"
+        "exec /bin/a for web 192.0.2.11:80\nexec /bin/a for web 192.0.2.12:80\n");
+  CHECK(got.probes.begin()->second.server == "rs1");
 }

@@ -73,12 +73,33 @@ TEST_CASE("control: what makes no sense is answered, and does nothing") {
   CHECK(ask.node.drains.empty());
 }
 
+TEST_CASE("metrics: programs of several services for one server are told apart") {
+  test::FakeNode node;
+  const std::string exec = "check = { type = \"exec\", command = [\"/bin/true\"] }\n";
+  node.file = std::string(test::nodes) + exec +
+              "[services.two]\nvip = [\"192.0.2.101\"]\nports = [80]\nprotocols = [\"tcp\"]\n" +
+              exec;
+  engine::HealthPost post = *engine::HealthPost::open(node.state);
+  Teller teller;
+  Keeper keeper(node, post, teller);
+  REQUIRE(keeper.load({}));
+  for (const auto& [id, probe] : keeper.probes())
+    keeper.take(id, {Answer::right, "", 3ms, {}}, {});
+  const std::string page = metrics_of(keeper, "1");
+  for (const char* service : {"two", "web"})
+    CHECK(page.find("lbctl_check_answers_total{type=\"exec\",address=\"192.0.2.11\",port=\"80\","
+                    "through=\"\",service=\"" +
+                    std::string(service) + "\",answer=\"right\"} 1\n") != std::string::npos);
+}
+
 TEST_CASE("metrics: every sample once, labels escaped, trouble in /healthz") {
   Asked ask;
   for (const auto& [id, probe] : ask.keeper.probes())
     ask.keeper.take(id, {Answer::right, "", 3ms}, {});
   ask.node.counters = model::SignalCounters{
       .brought_home = {{{*model::IpAddress::parse("192.0.2.111")}, 7}}, .over_rate = 5};
+  const model::SteeredKey quic{*model::IpAddress::parse("192.0.2.100"), model::Port{443}};
+  ask.node.steering = {.verdicts = {{{quic, "steered"}, 9}}, .sent = {{model::ServerId{2}, 8}}};
   ask.keeper.round("test", {});
   const std::string page = metrics_of(ask.keeper, "1 \"x\"");
   std::istringstream lines(page);
@@ -97,10 +118,17 @@ TEST_CASE("metrics: every sample once, labels escaped, trouble in /healthz") {
         "through=\"\",le=\"0.005\"} 1\n",
         "lbctl_signal_packets_total{address=\"192.0.2.111\",port=\"0\"} 7\n",
         "lbctl_guard_dropped_packets_total{reason=\"over_rate\"} 5\n",
+        "lbctl_steering_packets_total{address=\"192.0.2.100\",port=\"443\",verdict=\"steered\"} "
+        "9\n",
+        "lbctl_steering_sent_packets_total{server_id=\"2\"} 8\n",
         "lbctl_rounds_total{result=\"good\"} 2\n", "lbctl_service_quorum{service=\"web\"} 1\n"})
     CHECK_MESSAGE(page.find(line) != std::string::npos, line, page);
+  const std::string hash = ask.keeper.file_hash();
+  CHECK(hash.size() == 16);
+  CHECK(page.find("lbctl_config_hash{hash=\"" + hash + "\"} 1\n") != std::string::npos);
   CHECK(trouble_of(ask.keeper).empty());
   ask.node.file = "wrong";
   ask.keeper.load({});
   CHECK(trouble_of(ask.keeper) == "the file is wrong");
+  CHECK(ask.keeper.file_hash() == hash);  // of the file in force
 }

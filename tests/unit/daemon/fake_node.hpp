@@ -45,7 +45,7 @@ class FakeNode : public Node {
                                [] { return false; });
     if (!report) return fail(std::move(report.error()));
     report->figures.signal_counters = counters;
-    return Round{std::move(*desired), std::move(*report)};
+    return Round{std::move(*desired), std::move(*report), steering};
   }
   Result<> drain(const std::string&, const model::DrainIntent& intent) override {
     engine::add_drain(drains, intent);
@@ -69,6 +69,7 @@ class FakeNode : public Node {
   std::string file = std::string(nodes) + "check = { rise = 1, fall = 1 }\n";
   engine::DrainList drains;
   std::optional<model::SignalCounters> counters;  ///< as if the kernel had counted
+  Steering steering;
   fakes::FakeKernel kernel;
   TempDir temp;
   engine::StateDir state = *engine::StateDir::open(temp.path);

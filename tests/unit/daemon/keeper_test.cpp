@@ -85,6 +85,77 @@ TEST_CASE("keeper: the next daemon begins where the last one ended") {
   CHECK(node.weights() == "192.0.2.11:80=10 ");
 }
 
+TEST_CASE("keeper: an agent has the weight changed, and down to none drains") {
+  test::FakeNode node;
+  const auto say = [&](Running& daemon, std::uint8_t percent) {
+    bool due = false;
+    for (const auto& [id, probe] : daemon.keeper.probes())
+      if (probe.title() == "tcp 192.0.2.12:80")
+        due = daemon.keeper.take(id, {Answer::right, "", 1ms, percent}, now);
+    return due;
+  };
+  {
+    Running daemon(node);
+    CHECK(daemon.keeper.round("start", now));
+    CHECK(say(daemon, 50));
+    CHECK(!say(daemon, 50));
+    CHECK(daemon.keeper.round("health", now));
+    CHECK(node.weights() == "192.0.2.11:80=10 192.0.2.12:80=10 ");
+    CHECK(daemon.told.find("service web: server rs2: up -> reduced") != std::string::npos);
+  }
+  // The next daemon begins with the weight that was wanted last.
+  const auto before = node.kernel.executed;
+  Running daemon(node);
+  CHECK(daemon.keeper.round("start", now));
+  CHECK(node.kernel.executed == before);
+  CHECK(say(daemon, 0));
+  CHECK(daemon.keeper.round("health", now));
+  CHECK(node.weights() == "192.0.2.11:80=10 ");  // nobody was connected
+  CHECK(say(daemon, 100));
+  CHECK(daemon.keeper.round("health", now));
+  CHECK(node.weights() == "192.0.2.11:80=10 192.0.2.12:80=20 ");
+}
+
+TEST_CASE("keeper: reached and lost quorums are told, once each") {
+  test::FakeNode node;
+  node.file += "quorum = { up = 30 }\n";
+  Running daemon(node);
+  std::string heard;
+  daemon.keeper.on_quorum([&](const std::string& service, bool quorum) {
+    heard += service + (quorum ? " up " : " down ");
+  });
+  const auto round = [&] { CHECK(daemon.keeper.round("health", now)); };
+  round();
+  CHECK(heard.empty());
+  daemon.answer("tcp 192.0.2.12:80", Answer::wrong);
+  round();
+  round();
+  CHECK(heard == "web down ");
+  daemon.answer("tcp 192.0.2.12:80", Answer::right);
+  round();
+  CHECK(heard == "web down web up ");
+}
+
+TEST_CASE("keeper: what an apply by hand brought back meanwhile is not taken out again") {
+  test::FakeNode node;
+  {
+    Running daemon(node);
+    daemon.answer("tcp 192.0.2.12:80", Answer::wrong);
+    daemon.keeper.round("start", now);
+    // Beside a living daemon nothing is forgotten.
+    CHECK(engine::forget_health(node.state));
+    CHECK(engine::read_health(node.temp.path)->size() == 1);
+  }
+  const auto config = node.read_file().config;
+  REQUIRE(node.reconcile(*config, "dir1", {}));
+  CHECK(node.weights() == "192.0.2.11:80=10 192.0.2.12:80=20 ");
+  CHECK(engine::forget_health(node.state));
+  const auto before = node.kernel.executed;
+  Running daemon(node);
+  CHECK(daemon.keeper.round("start", now));
+  CHECK(node.kernel.executed == before);
+}
+
 TEST_CASE("keeper: there is one daemon, and only a living one's word counts") {
   test::FakeNode node;
   const auto known = [&] { return engine::read_health(node.temp.path)->size(); };
@@ -120,9 +191,11 @@ TEST_CASE("keeper: what somebody else takes away comes back; a failure is told o
 
 TEST_CASE("health file: what was written is read; what makes no sense is refused") {
   const model::Health health{
-      {"web", {.servers = {{"rs1", {false, model::Weight{7}}}, {"rs2", {}}}, .sorry = true}}};
+      {"web", {.servers = {{"rs1", {false, model::Weight{7}, 30}}, {"rs2", {}}}, .sorry = true}}};
   CHECK(*engine::parse_health(engine::to_text(health)) == health);
   for (const char* wrong : {"", "{}", "[]", R"({"schema_version":2,"services":{}})",
-                            R"({"schema_version":1,"services":{"web":{"sorry":1,"servers":{}}}})"})
+                            R"({"schema_version":1,"services":{"web":{"sorry":1,"servers":{}}}})",
+                            R"({"schema_version":1,"services":{"web":{"sorry":false,
+            "servers":{"rs1":{"up":true,"most":1,"percent":101}}}}})"})
     CHECK(!engine::parse_health(wrong));
 }

@@ -58,7 +58,7 @@ TEST_CASE("board: everything is up until it is known to be otherwise") {
 
 TEST_CASE("board: what an earlier daemon knew as failed begins as down") {
   Board board;
-  board.set(plan_of(2), {{"web", "rs2"}}, start);
+  board.set(plan_of(2), {{"web", {.servers = {{"rs2", {.up = false}}}}}}, start);
   CHECK(text(web(board, start)) == "rs1=10 ");
 }
 
@@ -160,4 +160,34 @@ TEST_CASE("board: with another file checks that stay keep their judgement") {
   board.take("rs1.check", false, start);
   board.set(plan_of(3), {}, start);
   CHECK(text(web(board, start)) == "rs2=10 rs3=10 ");
+}
+
+TEST_CASE("board: a server gets the part of its weight that its agent wants") {
+  Board board = board_of(plan_of(2, {.quorum = 15}));
+  CHECK(board.want("rs1.check", 50));
+  CHECK(!board.want("rs1.check", 50));
+  CHECK(text(web(board, start)) == "rs1=5 rs2=10 ");
+  CHECK(board.standings().at({"web", "rs1"}) == Standing::reduced);
+  CHECK(board.has_quorum("web"));
+  CHECK(board.want("rs1.check", 1));
+  CHECK(text(web(board, start)) == "rs1=1 rs2=10 ");  // it is there to be used
+  CHECK(!board.has_quorum("web"));
+  CHECK(board.want("rs1.check", 0));
+  CHECK(web(board, start).servers.at("rs1") == model::ServerHealth{.percent = 0});
+  CHECK(board.want("rs1.check", 100));
+  CHECK(text(web(board, start)) == "rs1=10 rs2=10 ");
+  CHECK(!board.want("nobody", 10));
+}
+
+TEST_CASE("board: what is wanted is forgotten when all are used, as they may not be asked") {
+  Board board = board_of(plan_of(2, {.fail_open = 100}));
+  board.want("rs1.check", 20);
+  board.take("rs1.check", false, start);
+  CHECK(text(web(board, start)) == "rs1=10 rs2=10 ");
+}
+
+TEST_CASE("board: what an earlier daemon's agents wanted goes on until they are asked") {
+  Board board;
+  board.set(plan_of(2), {{"web", {.servers = {{"rs2", {.percent = 30}}}}}}, start);
+  CHECK(text(web(board, start)) == "rs1=10 rs2=3 ");
 }

@@ -26,16 +26,35 @@ struct World {
       plan.checks[id] = {.rise = upto(3), .fall = upto(3), .hold_down = hold};
       web.servers["rs" + std::to_string(n)] = {Weight{static_cast<std::uint16_t>(upto(20, 0))},
                                                {id}};
+      wanted[id] = 100;
     }
+    agents = upto(1, 0) == 1;
     plan.services["web"] = std::move(web);
   }
   std::uint32_t upto(std::uint32_t most, std::uint32_t least = 1) {
     return std::uniform_int_distribution<std::uint32_t>(std::min(least, most), most)(random);
   }
   const ServicePlan& web() const { return plan.services.at("web"); }
+  /// One check's answer, or what its agent wants.
+  void happen(Board& board, Time now) {
+    const std::string id = "check" + std::to_string(upto(8));
+    if (!board.judge(id)) return;
+    if (agents && upto(3, 0) == 0) {
+      wanted[id] = static_cast<std::uint8_t>(upto(100, 0));
+      board.want(id, wanted[id]);
+    } else {
+      board.take(id, upto(1, 0) == 1, now);
+    }
+  }
+  /// The file's weight as far as its agent wants it.
+  std::uint64_t whole(const ServerPlan& server) const {
+    return number(model::limited(server.weight, {.percent = wanted.at(server.checks.front())}));
+  }
 
   std::mt19937 random;  // minstd_rand begins alike for small seeds
   Plan plan;
+  bool agents = false;
+  std::map<CheckId, std::uint8_t> wanted;
 };
 
 /// Weights that are in use, and those of all whose checks are right.
@@ -50,11 +69,41 @@ Sums check_weights(const World& world, const Board& board, const model::ServiceH
     const Weight gets = model::limited(server.weight, one);
     CHECK(gets <= server.weight);
     // A server that is used at all is never reduced to nothing.
-    if (one.up && number(server.weight) != 0) CHECK(number(gets) != 0);
+    if (one.up && world.whole(server) != 0) CHECK(number(gets) != 0);
     if (one.up) out.used += number(gets);
-    if (board.judge(server.checks.front())->up()) out.right += number(server.weight);
+    if (board.judge(server.checks.front())->up()) out.right += world.whole(server);
   }
   return out;
+}
+
+/// One that is held back is used only if the others make no quorum.
+void check_damping(const World& world, const Board& board, const model::ServiceHealth& health,
+                   Time now) {
+  if (world.web().fail_open != 0) return;
+  std::uint64_t others = 0;
+  bool held_used = false;
+  for (const auto& [name, server] : world.web().servers) {
+    if (!health.servers.at(name).up) continue;
+    if (board.judge(server.checks.front())->held(now))
+      held_used = true;
+    else
+      others += world.whole(server);
+  }
+  if (held_used) CHECK(others < world.web().quorum);
+}
+
+/// The daemon dies and the next one begins: nobody comes, nobody goes.
+void check_restart(const World& world, const model::ServiceHealth& health, Time now) {
+  if (world.web().fail_open != 0) return;
+  Board next;
+  next.set(world.plan, {{"web", health}}, now);
+  std::vector<Change> changes;
+  const auto again = next.health(now, changes).at("web");
+  CHECK(again.sorry == health.sorry);
+  for (const auto& [name, one] : health.servers) {
+    CHECK(again.servers.at(name).up == one.up);
+    CHECK(again.servers.at(name).percent == one.percent);
+  }
 }
 
 bool all_quick(std::span<const Time> times) {
@@ -75,14 +124,15 @@ TEST_CASE("board, random: weights, quorum and damping hold after every event") {
     std::map<std::string, std::vector<Time>> rose;  // when each came into use
     for (int event = 0; event < 300; ++event) {
       now += Duration(world.upto(5000, 0));
-      const std::string n = std::to_string(world.upto(8));
-      if (board.judge("check" + n)) board.take("check" + n, world.upto(1, 0) == 1, now);
+      world.happen(board, now);
       std::vector<Change> changes;
       const auto health = board.health(now, changes).at("web");
       const Sums sums = check_weights(world, board, health);
       // Neither damping nor slow start takes from the quorum what the checks would give it.
       CHECK(sums.used >= std::min<std::uint64_t>(world.web().quorum, sums.right));
       CHECK(health.sorry == (world.web().sorry && !board.has_quorum("web")));
+      check_damping(world, board, health, now);
+      check_restart(world, health, now);
       if (sums.right >= world.web().quorum) CHECK(board.has_quorum("web"));
 
       const bool scarce = sums.right < world.web().quorum + 20 || world.web().fail_open != 0;

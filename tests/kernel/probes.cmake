@@ -1,0 +1,3 @@
+lbctl_test(kernel_probes kernel SOURCES probes_test.cpp LINK lbctl_daemon)
+target_include_directories(kernel_probes PRIVATE ${PROJECT_SOURCE_DIR}/src/daemon
+  ${PROJECT_SOURCE_DIR}/tests/unit/engine)

@@ -1,0 +1,224 @@
+// Every kind of question to a server on the loopback: what is right, what is wrong and why, and
+// what says nothing about the server.
+#include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <functional>
+#include <thread>
+
+#include "hooks.hpp"
+#include "namespace.hpp"
+#include "prober.hpp"
+#include "temp_dir.hpp"
+
+using namespace std::string_literals;
+using namespace lbctl;
+using namespace lbctl::daemon;
+using config::CheckType;
+using tests::Inside;
+using tests::Namespace;
+
+namespace {
+
+constexpr std::uint16_t port = 7000;
+
+Verdict ask(config::HealthCheck check) {
+  check.timeout = 1;
+  boost::asio::io_context io;
+  Verdict out;
+  const auto probe = start_probe(
+      io, {*model::IpAddress::parse("127.0.0.1"), model::Port{port}, {}, check, "web", "rs1"}, {},
+      [&](const Verdict& verdict) {
+        out = verdict;
+        io.stop();
+        return std::chrono::hours(1);
+      });
+  io.run();
+  return out;
+}
+
+/// "right", "right 50%", "wrong: why", "unknown: why".
+std::string told(const config::HealthCheck& check) {
+  const Verdict verdict = ask(check);
+  if (verdict.answer == Answer::right)
+    return verdict.percent ? "right " + std::to_string(*verdict.percent) + "%" : "right";
+  return (verdict.answer == Answer::wrong ? "wrong: " : "unknown: ") + verdict.why;
+}
+
+Fd listen_at(int type, int protocol = 0) {
+  Fd fd(::socket(AF_INET, type | SOCK_CLOEXEC, protocol));
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_port = htons(port);
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int on = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  REQUIRE(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0);
+  if (type == SOCK_STREAM) REQUIRE(::listen(fd.get(), 8) == 0);
+  return fd;
+}
+
+using Reply = std::function<std::string(const std::string& question)>;
+
+/// What `told` says of a server that answers one datagram so; an empty answer is none.
+std::string told_with_datagrams(const config::HealthCheck& check, const Reply& reply) {
+  const Fd fd = listen_at(SOCK_DGRAM);
+  std::thread server([&] {
+    std::array<char, 2048> buffer{};
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    const ssize_t got = ::recvfrom(fd.get(), buffer.data(), buffer.size(), 0,
+                                   reinterpret_cast<sockaddr*>(&peer), &size);
+    const std::string answer = reply({buffer.data(), static_cast<std::size_t>(got)});
+    if (!answer.empty())
+      ::sendto(fd.get(), answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&peer), size);
+  });
+  std::string out = told(check);
+  server.join();
+  return out;
+}
+
+/// What `told` says of a server that takes one connection, reads if `reads`, answers and closes.
+std::string told_with_stream(const config::HealthCheck& check, const std::string& answer,
+                             bool reads) {
+  const Fd fd = listen_at(SOCK_STREAM);
+  std::thread server([&] {
+    const Fd connection(::accept(fd.get(), nullptr, nullptr));
+    std::array<char, 2048> buffer{};
+    if (reads) [[maybe_unused]]
+      const auto got = ::read(connection.get(), buffer.data(), buffer.size());
+    [[maybe_unused]] const auto sent =
+        ::send(connection.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
+    ::shutdown(connection.get(), SHUT_WR);
+    [[maybe_unused]] const auto end = ::read(connection.get(), buffer.data(), buffer.size());
+  });
+  std::string out = told(check);
+  server.join();
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("probes: udp") {
+  const Namespace space;
+  const Inside inside(space);
+  const config::HealthCheck any{.type = CheckType::udp, .datagram = {"ping", {}}};
+  const config::HealthCheck pong{.type = CheckType::udp, .datagram = {"ping", "pong"}};
+  CHECK(told(any) == "wrong: answer: Connection refused");
+  CHECK(told(pong) == "wrong: answer: Connection refused");
+  const Reply silent = [](const std::string&) { return ""; };
+  CHECK(told_with_datagrams(any, silent) == "right");
+  CHECK(told_with_datagrams(pong, silent) == "wrong: no answer in time");
+  CHECK(told_with_datagrams(pong, [](const std::string& question) {
+          return question == "ping" ? "pong and more" : "what?";
+        }) == "right");
+  CHECK(told_with_datagrams(pong, [](const std::string&) { return "po"; }) ==
+        "wrong: another answer");
+}
+
+TEST_CASE("probes: dns and quic") {
+  const Namespace space;
+  const Inside inside(space);
+  const config::HealthCheck dns{.type = CheckType::dns};
+  CHECK(told(dns) == "wrong: answer: Connection refused");
+  const auto with_flags = [](const char* flags) {
+    return
+        [flags](const std::string& query) { return query.substr(0, 2) + flags + query.substr(4); };
+  };
+  CHECK(told_with_datagrams(dns, with_flags("\x81\x80")) == "right");
+  CHECK(told_with_datagrams(dns, with_flags("\x81\x82")) == "wrong: SERVFAIL");
+  const config::HealthCheck quic{.type = CheckType::quic};
+  CHECK(told_with_datagrams(quic, [](const std::string& packet) {
+          return "\x80\0\0\0\0\x08"s + packet.substr(15, 8) + "\x08" + packet.substr(6, 8) +
+                 "\0\0\0\1"s;
+        }) == "right");
+  CHECK(told_with_datagrams(quic, [](const std::string& packet) { return packet; }) ==
+        "wrong: the answer is no Version Negotiation packet");
+}
+
+TEST_CASE("probes: http by method and header") {
+  const Namespace space;
+  const Inside inside(space);
+  const config::HealthCheck check{
+      .type = CheckType::http,
+      .http = {.method = "HEAD", .header = "x-ready", .pattern = "^y(es)?$"}};
+  const std::string head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n";
+  CHECK(told(check) == "wrong: connect: Connection refused");
+  CHECK(told_with_stream(check, head + "X-Ready: no\r\nX-Ready: yes\r\n\r\n", true) == "right");
+  CHECK(told_with_stream(check, head + "X-Ready: yes!\r\n\r\n", true) ==
+        "wrong: x-ready does not match");
+  CHECK(told_with_stream(check, head + "\r\n", true) == "wrong: the answer has no x-ready");
+  CHECK(told_with_stream(check, "HTTP/1.1 500 No\r\n\r\n", true) == "wrong: status 500");
+}
+
+TEST_CASE("probes: agent") {
+  const Namespace space;
+  const Inside inside(space);
+  const config::HealthCheck agent{.type = CheckType::agent, .datagram = {"rs1\n", {}}};
+  CHECK(told(agent) == "wrong: connect: Connection refused");
+  CHECK(told_with_stream(agent, "up 50%\r\n", true) == "right 50%");
+  CHECK(told_with_stream(agent, "ready", true) == "right 100%");  // ended by closing
+  CHECK(told_with_stream(agent, "75% drain\n", true) == "right 0%");
+  CHECK(told_with_stream(agent, "stopped # for \x1bnow\n", true) ==
+        "wrong: the agent says \"stopped # for ?now\"");
+  CHECK(told_with_stream(agent, "\n", true) == "wrong: the agent says nothing that is known: \"\"");
+  CHECK(told_with_stream(agent, std::string(5000, 'x'), true).starts_with("wrong: answer: "));
+}
+
+TEST_CASE("probes: exec") {
+  const Namespace space;
+  const Inside inside(space);
+  const auto exec = [](const std::string& script) {
+    return config::HealthCheck{.type = CheckType::exec,
+                               .command = {{"/bin/sh", "-c", script}, "nobody"}};
+  };
+  CHECK(told(exec("test \"$LBCTL_SERVICE $LBCTL_SERVER $LBCTL_ADDRESS $LBCTL_PORT\" = "
+                  "'web rs1 127.0.0.1 7000' && test \"$(id -un)\" = nobody")) == "right");
+  CHECK(told(exec("exit 3")) == "wrong: exit status 3");
+  CHECK(told(exec("trap '' TERM; sleep 1000")) == "wrong: killed after 1 s");
+  CHECK(told({.type = CheckType::exec, .command = {{"/bin/no-such-thing"}, "nobody"}}) ==
+        "unknown: /bin/no-such-thing: No such file or directory (ENOENT)");
+  CHECK(told({.type = CheckType::exec, .command = {{"/bin/true"}, "no such user"}}) ==
+        "unknown: there is no user \"no such user\"");
+}
+
+TEST_CASE("probes: tcp and mptcp") {
+  const Namespace space;
+  const Inside inside(space);
+  CHECK(told({.type = CheckType::tcp}) == "wrong: connect: Connection refused");
+  {
+    const Fd plain = listen_at(SOCK_STREAM);
+    CHECK(told({.type = CheckType::tcp}) == "right");
+    CHECK(told({.type = CheckType::mptcp}) == "wrong: the server speaks TCP without MPTCP");
+  }
+  const Fd mptcp = listen_at(SOCK_STREAM, IPPROTO_MPTCP);
+  CHECK(told({.type = CheckType::mptcp}) == "right");
+}
+
+TEST_CASE("hooks: one at a time for each service, and of what happens meanwhile only the last") {
+  const TempDir temp;
+  const std::string script = "echo $LBCTL_SERVICE $LBCTL_QUORUM >>" + temp.path + "/$LBCTL_SERVICE";
+  const config::Command command{{"/bin/sh", "-c", script}, "root"};
+  const config::Quorum both{.up_command = command, .down_command = command};
+  const config::Quorum none{.up_command = command, .down_command = {}};
+  boost::asio::io_context io;
+  Teller teller;
+  std::string told;
+  teller.listen([&](const std::string& line) { told += line; });
+  Hooks hooks(io, teller);
+  hooks.run("web", false, both);
+  io.poll();  // it runs, or has ended
+  for (const bool quorum : {true, false, true})
+    hooks.run("web", quorum, both);
+  hooks.run("dns", true, none);
+  hooks.run("dns", false, none);  // nothing to run, and what waits is out of date
+  hooks.run("ftp", false, {.down_command = {{"/bin/false"}, "root"}});
+  io.restart();
+  io.run();
+  CHECK(tests::run("cat " + temp.path + "/web") == "web down\nweb up\n");
+  CHECK(tests::try_run("test -e " + temp.path + "/dns && echo there").find("there") ==
+        std::string::npos);
+  CHECK(told.find("service ftp: down_command failed: exit status 1") != std::string::npos);
+}
