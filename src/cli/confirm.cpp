@@ -9,9 +9,9 @@
 #include <span>
 
 #include "lbctl/engine/confirmation.hpp"
+#include "lbctl/kernel/systemd.hpp"
 #include "lbctl/plan/render.hpp"
 #include "output.hpp"
-#include "transient_scope.hpp"
 
 namespace lbctl::cli {
 
@@ -106,8 +106,8 @@ Result<engine::Report> apply_unless_reverted(const Options& options, Session& se
   const auto tell = [&](engine::Word word) {
     return engine::tell_confirmation(session.state.store(), word);
   };
-  if (auto moved = move_to_scope(child, fmt::format("lbctl-revert-{}.scope", child),
-                                 "lbctl: reverts a change unless it is confirmed");
+  if (auto moved = kernel::move_to_scope(child, fmt::format("lbctl-revert-{}.scope", child),
+                                         "lbctl: reverts a change unless it is confirmed");
       !moved) {
     (void)tell(engine::Word::cancel);
     return fail(std::move(moved.error()).during("nothing was changed"));

@@ -34,6 +34,8 @@ Words words_of(Subsystem subsystem) {
       return {"mptcp-unread", "MPTCP"};
     case Subsystem::xdp:
       return {"steering-unread", "XDP steering"};
+    case Subsystem::unit:
+      return {"units-unread", "drop-ins of systemd units"};
     case Subsystem::tunnel:
       break;
   }

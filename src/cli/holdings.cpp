@@ -13,9 +13,11 @@
 namespace lbctl::cli {
 namespace {
 
-/// As if every neighbour had answered: whether one does is no matter of the file.
+/// As if every neighbour had answered, and the kernel had everything: whether it does is no matter
+/// of the file.
 model::NodeFacts no_machine(const config::Config& config) {
   model::NodeFacts facts;
+  facts.units.socket_hook = true;
   for (const auto& [name, server] : config.servers)
     for (const model::IpAddress& address : server.addresses)
       facts.neighbours[address] = {{2, 0, 0, 0, 0, 1}};
@@ -98,6 +100,13 @@ std::vector<std::string> tunnel_ends(const model::NodeState& state) {
   return out;
 }
 
+std::vector<std::string> units(const model::NodeState& state) {
+  std::vector<std::string> out;
+  for (const auto& [unit, how] : state.units.mptcpized)
+    out.push_back(unit);
+  return out;
+}
+
 std::vector<std::string> sysctls(const model::NodeState& state) {
   std::vector<std::string> out;
   for (const auto& [path, value] : state.sysctls)
@@ -157,6 +166,7 @@ std::string render(const Holding& holding) {
     line("quic", fmt::format("{} and {} on {}", count(state.xdp.services.size(), "listener"),
                              count(state.xdp.servers.size(), "server"), device));
   }
+  line("mptcpize", shortened(units(state)));
   line("sync", shortened(daemons(state)));
   line("tunnels", shortened(tunnel_ends(state)));
   line("sysctls", shortened(sysctls(state)));

@@ -80,6 +80,22 @@ void add_explain(const Command& command, Options& options) {
       ->check(CLI::PositiveNumber);
 }
 
+template <class Command>
+void add_mptcpize(const Command& command, Options& options) {
+  CLI::App* mptcpize =
+      command("mptcpize", "make services listen with MPTCP, or undo it", lbctl::cli::mptcpize);
+  // Units say this of themselves, when they start; nobody else has a use for it.
+  CLI::Option* enter = mptcpize->add_option("--enter", options.enter)->group("");
+  mptcpize->add_option("UNIT", options.units, "systemd services, such as nginx.service")
+      ->excludes(enter);
+  mptcpize->add_option("--way", options.way, "preload or bpf; else the better one that there is")
+      ->check(CLI::IsMember({"preload", "bpf"}));
+  mptcpize->add_flag("--undo", options.undo, "they listen as they would without it")
+      ->excludes("--way");
+  mptcpize->add_flag("--restart", options.restart, "restart those that run");
+  mptcpize->add_flag("-n,--dry-run", options.dry_run, "only show what would be done");
+}
+
 void add_commands(CLI::App& app, Options& options, std::function<Exit(const Options&)>& chosen) {
   const auto command = [&](const char* name, const char* does, Exit (*run)(const Options&)) {
     CLI::App* sub = app.add_subcommand(name, does);
@@ -112,6 +128,7 @@ void add_commands(CLI::App& app, Options& options, std::function<Exit(const Opti
   CLI::App* doctor = command("doctor", "what is wrong with this node, or may be, and what mends it",
                              lbctl::cli::doctor);
   doctor->add_flag("--fix", options.fix, "apply the mends that are safe, after showing them");
+  add_mptcpize(command, options);
   CLI::App* daemon = command("daemon", "ask the servers how they are, and keep the node matching",
                              lbctl::cli::daemon);
   daemon

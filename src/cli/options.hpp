@@ -35,6 +35,11 @@ struct Options {
   bool wait = false;                      ///< drain
   bool persist = false;                   ///< drain: across a reboot
   std::string action;                     ///< cid: encode, decode, presets; daemon: run, status, …
+  std::vector<std::string> units;         ///< mptcpize
+  std::optional<std::string> way;         ///< mptcpize: "preload", "bpf"
+  bool undo = false;                      ///< mptcpize
+  bool restart = false;                   ///< mptcpize
+  std::string enter;                      ///< mptcpize: the unit that starts
   std::string cid;                        ///< cid, explain: hexadecimal; encode: what to begin with
   std::vector<std::string> flows;         ///< explain
   bool fix = false;                       ///< doctor
@@ -57,6 +62,7 @@ Exit status(const Options& options);
 Exit down(const Options& options);
 Exit cid(const Options& options);
 Exit explain(const Options& options);
+Exit mptcpize(const Options& options);
 Exit daemon(const Options& options);
 Exit doctor(const Options& options);
 

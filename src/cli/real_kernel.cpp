@@ -4,6 +4,7 @@
 #include "lbctl/kernel/rtnl.hpp"
 #include "lbctl/kernel/sysctl.hpp"
 #include "lbctl/kernel/tunnel.hpp"
+#include "lbctl/kernel/units.hpp"
 #include "lbctl/kernel/xdp.hpp"
 #include "session.hpp"
 
@@ -48,12 +49,16 @@ Result<RealKernel> RealKernel::open(const std::string& state_dir) {
   add(kernel::open_rtnl());
   add(kernel::open_mptcp());
   add(kernel::open_tunnels());
-  if (auto bpffs = kernel::find_bpffs(state_dir)) {
+  auto bpffs = kernel::find_bpffs(state_dir);
+  if (bpffs) {
     out.xdp_place_ = kernel::XdpPlace{*bpffs + "/lbctl/" + *netns};
     add(kernel::open_xdp(*out.xdp_place_));
   } else {
-    add(std::make_unique<Unopened>(model::Subsystem::xdp, std::move(bpffs.error())));
+    add(std::make_unique<Unopened>(model::Subsystem::xdp, bpffs.error()));
   }
+  auto units = kernel::unit_place(bpffs.value_or(""));
+  if (!units) return fail(std::move(units.error()));
+  add(kernel::open_units(std::move(*units)));
   if (error) return fail(std::move(*error));
   return out;
 }

@@ -9,6 +9,7 @@
 #include "lbctl/engine/health_file.hpp"
 #include "lbctl/engine/key_file.hpp"
 #include "lbctl/kernel/facts.hpp"
+#include "lbctl/kernel/units.hpp"
 #include "lbctl/kernel/xdp.hpp"
 #include "lbctl/plan/render.hpp"
 #include "output.hpp"
@@ -51,6 +52,11 @@ Result<Here> find_here(const config::Config& config, const Options& options) {
   auto facts = kernel::read_facts();
   if (!facts) return fail(std::move(facts.error()));
   facts->xdp_program = kernel::program_digest();
+  const auto units = kernel::unit_place(kernel::find_bpffs(options.state_dir).value_or(""));
+  if (!units) return fail(units.error());
+  auto unit_facts = kernel::read_unit_facts(*units);
+  if (!unit_facts) return fail(std::move(unit_facts.error()));
+  facts->units = std::move(*unit_facts);
   auto node = config::recognise_node(config, options.node, *facts);
   if (!node) return fail(std::move(node.error()));
   return Here{std::move(*node), std::move(*facts)};
@@ -69,6 +75,7 @@ Result<config::Desired> resolve_here(const config::Config& config, Here here,
     if (!key) return fail(std::move(key.error()));
     here.facts.cid_keys.emplace(path, *key);
   }
+  here.facts.units.socket_hook = config::mptcpizes(config, here.node) && kernel::has_socket_hook();
   auto next_hops = kernel::find_next_hops(config::tunnel_ends(config, here.node));
   if (!next_hops) return fail(std::move(next_hops.error()));
   here.facts.next_hops = std::move(*next_hops);

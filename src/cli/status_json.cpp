@@ -226,6 +226,16 @@ Json steering_json(const XdpState& xdp, const std::optional<kernel::XdpFigures>&
   return out;
 }
 
+Json units_json(const UnitState& units) {
+  Json out = Json::array();
+  for (const auto& [unit, how] : units.mptcpized)
+    out.push_back({{"unit", unit},
+                   {"way", name(how.way)},
+                   {"asked_by", how.asked_by == AskedBy::hand ? "hand" : "file"},
+                   {"intact", how.intact}});
+  return out;
+}
+
 }  // namespace
 
 Json status_json(const engine::Preview& preview, const std::optional<kernel::XdpFigures>& counters,
@@ -245,6 +255,7 @@ Json status_json(const engine::Preview& preview, const std::optional<kernel::Xdp
   out["sync_daemons"] = sync_json(ours.ipvs_node);
   out["tunnels"] = tunnels_json(ours.tunnels);
   out["steering"] = steering_json(ours.xdp, counters);
+  out["mptcpized"] = units_json(ours.units);
   out["drains"] = drains_json(drain_list);
   out["leaving"] =
       plan::to_json(preview.plan.stays, preview.observed, engine::Engine::system_time());
@@ -255,7 +266,8 @@ Json status_json(const engine::Preview& preview, const std::optional<kernel::Xdp
   out["foreign"] = {{"services", services_json(others.ipvs, preview.observed.ipvs_counters)},
                     {"endpoints", endpoints_json(others.mptcp)},
                     {"sync_daemons", sync_json(others.ipvs_node)},
-                    {"xdp_programs", others.xdp.foreign}};
+                    {"xdp_programs", others.xdp.foreign},
+                    {"mptcpize_drop_ins", others.units.foreign}};
   return out;
 }
 

@@ -111,6 +111,9 @@ void node_settings(std::string& out, const NodeState& ours) {
     tunnels.line(fmt::format("dev {}  {}", device, plan::describe(tunnel)));
   for (const auto& [key, port] : ours.tunnels.ports)
     tunnels.line(fmt::format("{}  {}", key.text(), plan::describe(port)));
+  Section units(out, "services that listen with MPTCP");
+  for (const auto& [unit, how] : ours.units.mptcpized)
+    units.line(fmt::format("{}  {}", unit, how.text()));
 }
 
 void drains(std::string& out, const engine::DrainList& list, UnixTime now) {
@@ -135,6 +138,8 @@ void foreign(std::string& out, const NodeState& state) {
     section.line(fmt::format("ipvs sync daemon {}  {}", name(role), plan::describe(daemon)));
   for (const auto& [device, program] : state.xdp.foreign)
     section.line(fmt::format("xdp program {} dev {}", program, device));
+  for (const std::string& unit : state.units.foreign)
+    section.line("mptcpize drop-in of " + unit);
 }
 
 }  // namespace

@@ -47,6 +47,14 @@ std::optional<model::ServerId> decode_server_id(const Node& node, Report& report
   return std::nullopt;
 }
 
+std::optional<std::string> unit_name(const Node& node, Report& report) {
+  const std::string_view trouble = model::unit_name_trouble(node.text);
+  if (trouble.empty()) return node.text;
+  report.error(node.at, fmt::format("\"{}\" {}", node.text, trouble),
+               "write the whole name of a systemd service: mptcpize = [\"nginx.service\"]");
+  return std::nullopt;
+}
+
 Spanned<std::string> decode_interface(const Node& table, Report& report) {
   const Member* found = member(table, "interface", Kind::text);
   if (!found || !check_interface(found->value, report)) return {};
@@ -96,6 +104,9 @@ DraftServer decode_server(const Member& entry, Report& report) {
   if (const Member* found = member(table, "steer", Kind::text))
     out.steer =
         one_of(found->value, "steer", {Steer::l2, Steer::tunnel}, report).value_or(out.steer);
+  out.mptcpize =
+      decode_list<std::string>(table, entry.key_at, "mptcpize", Kind::text, report,
+                               [&](const Node& node) { return unit_name(node, report); });
   if (const Member* found = table.find("id")) {
     if (const auto id = decode_server_id(found->value, report)) out.id = {*id, found->value.at};
   }

@@ -53,6 +53,7 @@ Server to_server(const DraftServer& draft, const Source& source) {
   out.interface = draft.interface.value;
   if (draft.id) out.id = draft.id->value;
   out.signal = values(draft.signal);
+  out.mptcpize = values(draft.mptcpize);
   out.xdp_mode = draft.xdp_mode;
   out.steer = draft.steer;
   out.at = source.position(draft.at);

@@ -45,6 +45,7 @@ struct DraftServer {
   DraftList<model::IpAddress> signal;
   model::XdpMode xdp_mode = model::XdpMode::automatic;
   Steer steer = Steer::l2;
+  DraftList<std::string> mptcpize;
 
   bool has_address_of(model::Family family) const;
   bool has_signal_of(model::Family family) const;

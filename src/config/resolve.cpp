@@ -18,13 +18,16 @@ void add_address(model::NodeState& state, const std::string& device,
 Result<Desired> resolve(const Config& config, const std::string& node,
                         const model::NodeFacts& facts, std::span<const model::DrainIntent> drains,
                         const model::Health& health) {
-  if (const auto found = config.directors.find(node); found != config.directors.end()) {
-    return resolve_director(config, found->second, {drains, health});
-  }
-  if (const auto found = config.servers.find(node); found != config.servers.end()) {
-    return resolve_server(config, found->second, facts);
-  }
-  return fail(Errc::not_found, fmt::format("no node \"{}\" in the file", node));
+  const auto director = config.directors.find(node);
+  const auto server = config.servers.find(node);
+  if (director == config.directors.end() && server == config.servers.end())
+    return fail(Errc::not_found, fmt::format("no node \"{}\" in the file", node));
+  const bool directs = director != config.directors.end();
+  Desired out = directs ? resolve_director(config, director->second, {drains, health})
+                        : resolve_server(config, server->second, facts);
+  if (auto added = add_units(out.state, directs ? nullptr : &server->second, facts.units); !added)
+    return fail(std::move(added.error()));
+  return out;
 }
 
 }  // namespace lbctl::config

@@ -34,6 +34,9 @@ void guard_vips(model::SignalForward& table, const Service& service);
 /// Nothing for a service that is not tunnelled.
 void add_tunnels(model::NodeState& state, const Server& server, const Service& service);
 
+/// The services of the file, and those that were asked for by hand.
+Result<> add_units(model::NodeState& state, const Server* server, const model::UnitFacts& facts);
+
 /// A host address of lbctl's own on `device`.
 void add_address(model::NodeState& state, const std::string& device,
                  const model::IpAddress& address, bool announce);

@@ -91,6 +91,11 @@ constexpr std::array keys = {
             .fallback = "none",
             .example = list_of_signals,
             .own = true},
+    KeySpec{.pattern = "servers.*.mptcpize",
+            .shape = Shape::texts,
+            .about = "systemd services that are made to listen with MPTCP",
+            .fallback = "none",
+            .example = "mptcpize = [\"nginx.service\"]"},
 
     KeySpec{.pattern = "mptcp",
             .shape = Shape::table,

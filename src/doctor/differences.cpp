@@ -124,6 +124,10 @@ struct Meaning {
   Trouble operator()(const RemoveSteerTarget&) const { return left_over; }
   Trouble operator()(const AttachXdp&) const { return steering; }
   Trouble operator()(const DetachXdp&) const { return left_over; }
+  Trouble operator()(const MptcpizeUnit&) const {
+    return {"unit-plain-tcp", Severity::error, "the service listens for plain TCP, or will"};
+  }
+  Trouble operator()(const RestoreUnit&) const { return left_over; }
 
  private:
   Trouble signals() const {
@@ -156,6 +160,8 @@ const char* unread_id(Subsystem subsystem) {
       return "steering-unread";
     case Subsystem::tunnel:
       return "tunnels-unread";
+    case Subsystem::unit:
+      return "units-unread";
   }
   return "";
 }

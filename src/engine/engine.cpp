@@ -64,6 +64,8 @@ Goal as_before(const Split& split, const Ledger& ledger, const NodeState& next) 
   if (!ledger.limits) out.want.mptcp.limits.reset();
   out.want.ipvs_node.timeouts = out.want.ipvs_node.timeouts.only(ledger.timeouts);
   out.want.nft.intact = out.want.nft.marks_intact = true;
+  for (auto& [unit, how] : out.want.units.mptcpized)
+    how.intact = true;
   // A program that was replaced is gone; the new one reads the same tables.
   for (auto& [device, attachment] : out.want.xdp.attachments)
     if (const auto it = next.xdp.attachments.find(device); it != next.xdp.attachments.end())
@@ -98,7 +100,8 @@ Result<Preview> Engine::preview(const Goal& goal, const Ledger& ledger) {
   out.observed.state = {};
   if (goal.adopt) out.adopted = adopt(goal.want, out.split);
   if (auto used = plan::addresses_to_count(goal.want, out.split.ours); !used.empty()) {
-    const Scope scope{.sysctls = {}, .addresses = false, .sockets = std::move(used)};
+    const Scope scope{
+        .sysctls = {}, .addresses = false, .units = false, .sockets = std::move(used)};
     Observed counted;  // its own: each look starts from nothing
     if (auto read = observe(scope, counted); !read) return fail(std::move(read.error()));
     out.observed.sockets = std::move(counted.sockets);

@@ -28,6 +28,7 @@ void move_others(Map& from, Map& to, IsOurs is_ours) {
 Split split(NodeState observed, const Ledger& ledger) {
   Split out{.ours = std::move(observed), .foreign = {}};
   std::swap(out.ours.xdp.foreign, out.foreign.xdp.foreign);
+  std::swap(out.ours.units.foreign, out.foreign.units.foreign);
   move_others(out.ours.ipvs, out.foreign.ipvs,
               [&](const auto& entry) { return ledger.services.contains(entry.first); });
   move_others(out.ours.ipvs_node.daemons, out.foreign.ipvs_node.daemons,
@@ -141,6 +142,10 @@ std::vector<Error> conflicts(const NodeState& want, const Split& split) {
         it != split.foreign.xdp.foreign.end())
       clash(fmt::format("XDP program \"{}\" on {}", it->second, device),
             fmt::format("detach it (ip link set dev {} xdp off, or bpftool link detach)", device));
+  for (const auto& [unit, how] : want.units.mptcpized)
+    if (split.foreign.units.foreign.contains(unit))
+      clash("the drop-in of " + unit,
+            "lbctl would put its own file there: move or rename that one");
   std::map<IpAddress, AddressKey> standing;
   for (const auto& [key, settings] : split.foreign.addresses)
     standing.emplace(key.address, key);

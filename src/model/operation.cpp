@@ -18,6 +18,8 @@ std::string_view name(Subsystem subsystem) {
       return "xdp";
     case Subsystem::tunnel:
       return "tunnel";
+    case Subsystem::unit:
+      return "unit";
   }
   return "unknown";
 }
@@ -40,6 +42,8 @@ std::string_view name(Reason reason) {
       return "unhealthy";
     case Reason::deadline:
       return "deadline";
+    case Reason::by_hand:
+      return "by_hand";
     case Reason::reverting:
       return "reverting";
   }
@@ -83,6 +87,8 @@ struct SubsystemOf {
   Subsystem operator()(const RemoveSteerTarget&) const { return Subsystem::xdp; }
   Subsystem operator()(const AttachXdp&) const { return Subsystem::xdp; }
   Subsystem operator()(const DetachXdp&) const { return Subsystem::xdp; }
+  Subsystem operator()(const MptcpizeUnit&) const { return Subsystem::unit; }
+  Subsystem operator()(const RestoreUnit&) const { return Subsystem::unit; }
 };
 }  // namespace
 

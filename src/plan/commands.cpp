@@ -219,6 +219,10 @@ struct ToLines {
   Lines operator()(const RemoveSteerTarget&) const { return {}; }
   Lines operator()(const AttachXdp&) const { return {}; }
   Lines operator()(const DetachXdp&) const { return {}; }
+  Lines operator()(const MptcpizeUnit& a) const {
+    return {fmt::format("lbctl mptcpize --way {} {}", name(a.to.way), word(a.unit))};
+  }
+  Lines operator()(const RestoreUnit& a) const { return {"lbctl mptcpize --undo " + word(a.unit)}; }
 };
 
 template <class... Kinds>
@@ -276,6 +280,11 @@ void run_lines(std::span<const Operation> run, Lines& out) {
       break;
     case Subsystem::tunnel:
       out.emplace_back("# tunnel ends");
+      break;
+    case Subsystem::unit:
+      out.emplace_back(
+          "# Services that listen with MPTCP; one that runs does when it is restarted.");
+      out.emplace_back("# These lines make it a wish of the hand, which no apply takes back.");
       break;
   }
   for (const Operation& operation : run)

@@ -39,6 +39,7 @@ std::vector<Operation> diff(const NodeState& want, const NodeState& have, const 
   diff_mptcp(want.mptcp, have.mptcp, before.limits, removal, out);
   diff_xdp(want.xdp, have.xdp, removal, out);
   diff_tunnels(want.tunnels, have.tunnels, removal, out);
+  diff_units(want.units, have.units, removal, out);
   put_in_phases(out);
   return out;
 }

@@ -19,6 +19,8 @@ void diff_ipvs_node(const model::IpvsNode& want, const model::IpvsNode& have,
                     Operations& out);
 void diff_tunnels(const model::TunnelState& want, const model::TunnelState& have,
                   model::Reason removal, Operations& out);
+void diff_units(const model::UnitState& want, const model::UnitState& have, model::Reason removal,
+                Operations& out);
 void diff_nft(const model::NftState& want, const model::NftState& have, model::Reason removal,
               Operations& out);
 void diff_addresses(const std::map<model::AddressKey, model::AddressSettings>& want,

@@ -264,6 +264,10 @@ struct ToLine {
     return {a.from ? '~' : '+', "program dev " + a.device, maybe(a.from), describe(a.to)};
   }
   Line operator()(const DetachXdp& a) const { return {'-', "program dev " + a.device, "", ""}; }
+  Line operator()(const MptcpizeUnit& a) const {
+    return {a.from ? '~' : '+', "mptcpize " + a.unit, a.from ? a.from->text() : "", a.to.text()};
+  }
+  Line operator()(const RestoreUnit& a) const { return {'-', "mptcpize " + a.unit, "", ""}; }
 };
 
 std::string_view why_text(Reason why) {
@@ -280,6 +284,8 @@ std::string_view why_text(Reason why) {
       return "its health checks fail";
     case Reason::deadline:
       return "the time to drain is over";
+    case Reason::by_hand:
+      return "undone by hand";
     case Reason::reverting:
       return "as it was before";
     case Reason::not_in_kernel:

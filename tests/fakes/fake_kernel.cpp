@@ -164,6 +164,12 @@ struct Perform {
     return replace(state.xdp.attachments, a.device, a.to);
   }
   Result<> operator()(const DetachXdp& a) const { return erase(state.xdp.attachments, a.device); }
+  Result<> operator()(const MptcpizeUnit& a) const {
+    if (state.units.foreign.contains(a.unit)) return fail_errno("fake kernel: mptcpize", EEXIST);
+    if (!a.from) return insert(state.units.mptcpized, a.unit, a.to);
+    return replace(state.units.mptcpized, a.unit, a.to);
+  }
+  Result<> operator()(const RestoreUnit& a) const { return erase(state.units.mptcpized, a.unit); }
 };
 
 class FakeBackend : public kernel::Backend {
@@ -204,6 +210,9 @@ class FakeBackend : public kernel::Backend {
       case Subsystem::tunnel:
         if (scope.tunnels) to.tunnels = from.tunnels;
         break;
+      case Subsystem::unit:
+        if (scope.units) to.units = from.units;
+        break;
     }
     return {};
   }
@@ -239,7 +248,7 @@ class FakeBackend : public kernel::Backend {
 
 FakeKernel::FakeKernel() {
   using enum Subsystem;
-  for (const Subsystem subsystem : {ipvs, sysctl, nft, rtnl, mptcp, xdp, tunnel})
+  for (const Subsystem subsystem : {ipvs, sysctl, nft, rtnl, mptcp, xdp, tunnel, unit})
     backends_.push_back(std::make_unique<FakeBackend>(*this, subsystem));
 }
 

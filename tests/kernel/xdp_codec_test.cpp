@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "codec.hpp"
-#include "libbpf_error.hpp"
+#include "libbpf/libbpf_error.hpp"
 #include "schemes.hpp"
 
 namespace lbctl::kernel::xdp {

@@ -78,6 +78,21 @@ void read_xdp(const toml::value& xdp, XdpState& out) {
   out.foreign = dictionary<std::string>(xdp, "foreign");
 }
 
+/// The ways by units' names, of the file and of the hand, and foreign drop-ins.
+void read_units(const toml::value& units, ObservedFile& out) {
+  const auto read = [&](const char* key, AskedBy asked_by) {
+    for (const auto& [unit, way] : dictionary<std::string>(units, key))
+      out.state.units.mptcpized[unit] = {way == "bpf" ? MptcpWay::bpf : MptcpWay::preload, asked_by,
+                                         true};
+  };
+  read("by_file", AskedBy::file);
+  read("by_hand", AskedBy::hand);
+  for (const auto& [unit, how] : out.state.units.mptcpized)
+    if (how.asked_by == AskedBy::hand) out.facts.units.by_hand.emplace(unit, how);
+  for (const auto& unit : toml::find_or<std::vector<std::string>>(units, "foreign", {}))
+    out.state.units.foreign.insert(unit);
+}
+
 void read_endpoint(const toml::value& entry, ObservedFile& out) {
   const EndpointKey key{ip(toml::find<std::string>(entry, "address")), Port{0}};
   out.state.mptcp.endpoints[key] = {.signal = toml::find_or(entry, "signal", false),
@@ -92,6 +107,8 @@ ObservedFile read_observed(const std::filesystem::path& path) {
   ObservedFile out;
   out.node = toml::find<std::string>(file, "node");
   out.facts.xdp_program = "new";
+  out.facts.units.socket_hook = toml::find_or(file, "socket_hook", false);
+  out.facts.units.library = toml::find_or(file, "libmptcpwrap", false);
   for (const auto& [address, text] : dictionary<std::string>(file, "neighbours"))
     out.facts.neighbours[ip(address)] = mac(text);
   out.now = UnixTime{toml::find_or<std::int64_t>(file, "now", 0)};
@@ -112,6 +129,7 @@ ObservedFile read_observed(const std::filesystem::path& path) {
   for (const auto& entry : list(file, "endpoints"))
     read_endpoint(entry, out);
   if (file.contains("xdp")) read_xdp(toml::find(file, "xdp"), out.state.xdp);
+  if (file.contains("units")) read_units(toml::find(file, "units"), out);
   return out;
 }
 

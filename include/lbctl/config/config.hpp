@@ -70,6 +70,7 @@ struct Server {
   std::vector<model::IpAddress> signal;     ///< its MPTCP signal addresses, in the file's order
   model::XdpMode xdp_mode = model::XdpMode::automatic;
   Steer steer = Steer::l2;
+  std::vector<std::string> mptcpize;  ///< systemd services, in the file's order
   Position at;
 
   /// The first address of that family; nothing if it has none.

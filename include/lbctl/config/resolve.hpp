@@ -51,8 +51,15 @@ std::set<std::string> key_files(const Config& config, const std::string& node);
 /// The addresses whose next hops NodeFacts::next_hops must have: of servers beyond routers.
 std::set<model::IpAddress> tunnel_ends(const Config& config, const std::string& node);
 
+/// Whether NodeFacts::units must tell of the socket hook for the node's state to be whole.
+bool mptcpizes(const Config& config, const std::string& node);
+
+/// The better way of those that the machine has, and the worse one otherwise.
+model::MptcpWay better_way(const model::UnitFacts& facts);
+
 /// What the node should hold: on a director without the servers that are drained or that failed,
-/// which stand in `drains`. Fails with Errc::not_found if the file has no such node.
+/// which stand in `drains`. Fails with Errc::not_found if the file has
+/// no such node, or it needs libmptcpwrap, which is not installed.
 Result<Desired> resolve(const Config& config, const std::string& node,
                         const model::NodeFacts& facts,
                         std::span<const model::DrainIntent> drains = {},

@@ -8,6 +8,7 @@
 
 #include "lbctl/model/address.hpp"
 #include "lbctl/model/cid.hpp"
+#include "lbctl/model/units.hpp"
 
 namespace lbctl::model {
 
@@ -26,6 +27,14 @@ struct NextHop {
   friend bool operator==(const NextHop&, const NextHop&) = default;
 };
 
+/// What mptcpizing depends on.
+struct UnitFacts {
+  bool socket_hook =
+      false;             ///< update_socket_protocol takes BPF programs; told only where it matters
+  bool library = false;  ///< libmptcpwrap is installed
+  std::map<std::string, MptcpizedUnit> by_hand;  ///< what `lbctl mptcpize` was told
+};
+
 struct NodeFacts {
   std::string host_name;  ///< as gethostname(2) gives it
   std::map<std::string, LinkFacts> links;
@@ -34,6 +43,7 @@ struct NodeFacts {
   std::map<IpAddress, NextHop> next_hops;      ///< of addresses that were asked about
   std::string xdp_program;                     ///< digest of the BPF object in this binary
   std::map<std::string, CidKey> cid_keys;      ///< by the path of their file
+  UnitFacts units;
 };
 
 }  // namespace lbctl::model

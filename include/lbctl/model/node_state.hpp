@@ -13,6 +13,7 @@
 #include "lbctl/model/mptcp.hpp"
 #include "lbctl/model/nft.hpp"
 #include "lbctl/model/tunnel.hpp"
+#include "lbctl/model/units.hpp"
 #include "lbctl/model/xdp.hpp"
 
 namespace lbctl::model {
@@ -61,6 +62,7 @@ struct NodeState {
   MptcpState mptcp;
   XdpState xdp;
   TunnelState tunnels;
+  UnitState units;
   friend bool operator==(const NodeState&, const NodeState&) = default;
 };
 
@@ -70,6 +72,7 @@ struct Scope {
   bool ipvs = false, nft = false, addresses = true, mptcp = false, xdp = false, tunnels = false;
   /// With `ipvs`: also timeouts and sync daemons.
   bool ipvs_node = false;
+  bool units = true;  ///< their drop-ins carry the mark themselves, so that no ledger knows of them
   std::set<IpAddress> sockets;  ///< local addresses whose TCP sockets are to be counted
 };
 

@@ -135,6 +135,17 @@ struct SetMptcpLimits {
   MptcpLimits from, to;
 };
 
+/// Written, or written anew.
+struct MptcpizeUnit {
+  std::string unit;
+  std::optional<MptcpizedUnit> from;  ///< nothing: added
+  MptcpizedUnit to;
+};
+struct RestoreUnit {
+  std::string unit;
+  MptcpizedUnit from;
+};
+
 struct SetSteeredService {
   SteeredKey key;
   std::optional<SteeredService> from;  ///< nothing: added
@@ -168,9 +179,9 @@ using Action =
                  RemoveSignal, CreateMarks, RemoveMarks, SetMark, RemoveMark, AddAddress,
                  RemoveAddress, AddEndpoint, RemoveEndpoint, SetEndpoint, SetMptcpLimits,
                  SetSteeredService, RemoveSteeredService, SetSteerTarget, RemoveSteerTarget,
-                 AttachXdp, DetachXdp>;
+                 AttachXdp, DetachXdp, MptcpizeUnit, RestoreUnit>;
 
-enum class Subsystem : std::uint8_t { sysctl, ipvs, nft, rtnl, mptcp, xdp, tunnel };
+enum class Subsystem : std::uint8_t { sysctl, ipvs, nft, rtnl, mptcp, xdp, tunnel, unit };
 std::string_view name(Subsystem subsystem);
 Subsystem subsystem_of(const Action& action);
 
@@ -182,6 +193,7 @@ Subsystem subsystem_of(const Action& action);
 enum class Phase : std::uint8_t {
   stop_sync,  ///< daemons that start again with other settings; some sysctls count only then
   set_sysctl,
+  mptcpize_unit,
   add_ipvs,
   add_nft,
   fill_steering,
@@ -198,6 +210,7 @@ enum class Phase : std::uint8_t {
   empty_steering,
   remove_nft,
   remove_ipvs,
+  restore_unit,
   restore_sysctl,
 };
 
@@ -210,6 +223,7 @@ enum class Reason : std::uint8_t {
   drain_asked,    ///< `lbctl drain`
   unhealthy,      ///< its health checks fail
   deadline,       ///< it was drained, and the time for that is over
+  by_hand,        ///< `lbctl mptcpize --undo`
   reverting,      ///< back to what was before an apply that failed or was not confirmed
 };
 std::string_view name(Reason reason);  ///< snake_case, as in JSON

@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <string_view>
 
-#include "libbpf_error.hpp"
+#include "libbpf/libbpf_error.hpp"
 
 namespace lbctl::kernel::xdp {
 

@@ -13,7 +13,7 @@
 
 #include "attachments.hpp"
 #include "lbctl/kernel/xdp_live.hpp"
-#include "libbpf_error.hpp"
+#include "libbpf/libbpf_error.hpp"
 #include "links.hpp"
 #include "program.hpp"
 #include "steer_live.h"

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "libbpf_error.hpp"
+#include "libbpf/libbpf_error.hpp"
 #include "quic_steer.h"
 
 namespace lbctl::kernel::xdp {

@@ -17,7 +17,7 @@
 #include <string_view>
 
 #include "lbctl/kernel/xdp.hpp"
-#include "libbpf_error.hpp"
+#include "libbpf/libbpf_error.hpp"
 #include "quic_steer.h"
 // Needs the types of the former.
 #include <quic_steer.skel.h>

@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "codec.hpp"
-#include "libbpf_error.hpp"
+#include "libbpf/libbpf_error.hpp"
 
 namespace lbctl::kernel::xdp {
 

@@ -8,7 +8,7 @@
 
 #include "lbctl/base/result.hpp"
 
-namespace lbctl::kernel::xdp {
+namespace lbctl::kernel {
 
 /// Collects this thread's libbpf warnings while it lives, instead of having them printed.
 class LibbpfLog {
@@ -35,4 +35,4 @@ std::string last_words(std::string_view log);
 /// cause is usual.
 Error bpf_error(int sys, std::string what);
 
-}  // namespace lbctl::kernel::xdp
+}  // namespace lbctl::kernel

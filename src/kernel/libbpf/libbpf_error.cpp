@@ -1,10 +1,10 @@
-#include "libbpf_error.hpp"
+#include "libbpf/libbpf_error.hpp"
 
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
-namespace lbctl::kernel::xdp {
+namespace lbctl::kernel {
 
 thread_local LibbpfLog* LibbpfLog::current = nullptr;
 
@@ -58,4 +58,4 @@ Error bpf_error(int sys, std::string what) {
   }
 }
 
-}  // namespace lbctl::kernel::xdp
+}  // namespace lbctl::kernel
