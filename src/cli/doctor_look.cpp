@@ -35,7 +35,7 @@ Words words_of(Subsystem subsystem) {
     case Subsystem::xdp:
       return {"steering-unread", "XDP steering"};
     case Subsystem::unit:
-      return {"units-unread", "drop-ins of systemd units"};
+      return {"units-unread", "systemd units"};
     case Subsystem::tunnel:
       break;
   }

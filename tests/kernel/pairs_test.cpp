@@ -103,10 +103,12 @@ class Node {
   std::size_t apply(const config::Config& config, const std::string& name) {
     model::NodeFacts facts;
     facts.xdp_program = "any";
+    facts.units.library = true;
     auto desired = config::resolve(config, name, facts);
     if (!desired) return 0;
     // Steering needs pins in a BPF file system; tests/kernel/xdp_*.cpp and the lab have it.
     desired->state.xdp = {};
+    desired->state.units = {};  // systemd's units are the machine's, not a namespace's
     if (!has_tunnels()) desired->state.tunnels = {};
     const engine::Goal goal{.want = std::move(desired->state), .patience = desired->patience};
     const std::size_t operations = run(goal);

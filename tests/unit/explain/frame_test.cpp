@@ -64,9 +64,8 @@ TEST_CASE("VLAN tags, IPv4 options, IPv6 extension headers, and a tunnel") {
   CHECK(read_frame(octets(stations + "86dd 60000000 0034 00 40" + v6 +
                           "3c 00 010400000000 11 00 010400000000" + udp + quic))
             ->flow.text() == "[2001:db8::7]:51000 -> [2001:db8:100::100]:443/udp");
-  const auto wrapped = read_frame(octets(stations +
-                                         "0800 45000054 00004000 40040000 c000020b c633640c" + ipv4 +
-                                         udp + quic));
+  const auto wrapped = read_frame(
+      octets(stations + "0800 45000054 00004000 40040000 c000020b c633640c" + ipv4 + udp + quic));
   REQUIRE(wrapped);
   CHECK(wrapped->wrapped_for->text() == "198.51.100.12");
   CHECK(wrapped->flow.text() == "198.51.100.7:51000 -> 192.0.2.100:443/udp");
