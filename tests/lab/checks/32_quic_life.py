@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 from labkit import FULL, LBCTL, Lab, LabError, on, wait_for
@@ -42,15 +43,15 @@ def quic(servers, cid=None):
 
 
 def other_lbctl(lab):
-    """An lbctl whose XDP program differs from ours in a byte of no meaning: padding in its ELF header."""
+    """An lbctl whose BPF objects differ from ours in a byte of no meaning: padding in their ELF headers."""
     with open(LBCTL, "rb") as file:
         binary = bytearray(file.read())
     bpf, padding = 247, 15
-    start = next((at for at in range(1, len(binary)) if binary.startswith(b"\x7fELF", at)
-                  and binary[at + 18] == bpf), None)
-    if start is None:
+    starts = [match.start() for match in re.finditer(b"\x7fELF", binary) if binary[match.start() + 18] == bpf]
+    if not starts:
         raise LabError("lbctl has no BPF object in it")
-    binary[start + padding] = 1
+    for start in starts:
+        binary[start + padding] = 1
     path = os.path.join(lab.folder, "lbctl-other")
     with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o755), "wb") as file:
         file.write(binary)

@@ -5,7 +5,7 @@ import shutil
 import socket
 import struct
 
-from labkit import LBCTL, TOP, run, settles, wait_for
+from labkit import FULL, LBCTL, TOP, run, settles, wait_for
 from systemdkit import Systemd, as_real_server, in_a_machine
 
 IPPROTO_MPTCP = 262
@@ -200,6 +200,9 @@ def by_file(checks):
 def command(checks):
     """tests/cli/mptcpize_test.py on this kernel: without systemd, cgroups made by the test"""
     if not in_a_machine(checks, "the command's own test"):
+        return
+    if not has_hook() and not FULL:
+        checks.note("a kernel without the hook: here it would check what it checks outside of the lab")
         return
     os.makedirs("/sys/fs/cgroup", exist_ok=True)
     run("mount", "-t", "cgroup2", "none", "/sys/fs/cgroup", check=False)  # or it is there
