@@ -1,5 +1,6 @@
 """Under a real systemd: the unit of the boot, and a change that is reverted although its session died."""
 
+import os
 import shutil
 import subprocess
 import sys
