@@ -96,8 +96,9 @@ Exit tell(const Options& options, Json json, const std::string& who, const Repor
 }  // namespace
 
 Exit doctor(const Options& options) {
-  auto config = load(options, "doctor");
-  if (!config) return config.error();
+  auto loaded = load_file(options, "doctor");
+  if (!loaded) return loaded.error();
+  auto& config = loaded->config;
   auto here = find_here(*config, options);
   if (!here && !options.node &&
       (here.error().code() == Errc::not_found || here.error().code() == Errc::invalid)) {
@@ -111,7 +112,7 @@ Exit doctor(const Options& options) {
   const auto wanted =
       wanted_of(options, "doctor", std::move(*config), std::move(*here), Unasked::leave_unknown);
   if (!wanted) return wanted.error();
-  const auto report = examine_here(options, *wanted, facts);
+  const auto report = examine_here(options, *wanted, facts, loaded->hash);
   if (!report) return give_up(options, "doctor", report.error());
   Json json = document("doctor");
   json["node"] = wanted->desired.node;

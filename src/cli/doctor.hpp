@@ -7,9 +7,10 @@
 
 namespace lbctl::cli {
 
-/// Reads the node and judges it. An error only where nothing at all can be said.
+/// Reads the node and judges it. `hash`: of the file. An error only where nothing at all can be
+/// said.
 Result<doctor::Report> examine_here(const Options& options, const Wanted& wanted,
-                                    const model::NodeFacts& facts);
+                                    const model::NodeFacts& facts, const std::string& hash);
 
 /// The mend as lines for a root shell.
 std::vector<std::string> commands_of(const doctor::Finding& finding);

@@ -1,7 +1,9 @@
 // Reads what lbctl doctor judges by: what apply reads, and beside it what may stand in its way.
 #include <algorithm>
+#include <future>
 
 #include "doctor.hpp"
+#include "lbctl/daemon/peers.hpp"
 #include "lbctl/kernel/facts.hpp"
 #include "lbctl/kernel/listeners.hpp"
 #include "lbctl/kernel/machine.hpp"
@@ -15,6 +17,9 @@ using model::Subsystem;
 
 // Three probes; a segment answers within milliseconds.
 constexpr std::chrono::milliseconds segment_patience{300};
+
+// All of an answer of a node that is there; the others are waited for in vain.
+constexpr std::chrono::milliseconds peer_patience{1000};
 
 struct Words {
   const char *id, *what;
@@ -116,7 +121,6 @@ void know_nodes(const Wanted& wanted, Facts& facts) {
   for (const auto& [name, director] : wanted.config.directors)
     if (name != wanted.desired.node)
       nodes.insert(director.addresses.begin(), director.addresses.end());
-  std::erase_if(nodes, [](const model::IpAddress& address) { return !address.is_v4(); });
   if (auto found = kernel::resolve_neighbours(wanted.desired.interface, nodes, neighbour_patience))
     facts.node.neighbours.merge(*found);
 }
@@ -124,9 +128,18 @@ void know_nodes(const Wanted& wanted, Facts& facts) {
 void ask_segment(const Wanted& wanted, Facts& facts) {
   const auto director = wanted.config.directors.find(wanted.desired.node);
   if (director == wanted.config.directors.end()) return;
-  const auto vips = doctor::probed_vips(wanted.config, wanted.desired);
+  const auto v4 = doctor::probed_vips(wanted.config, wanted.desired, model::Family::v4);
+  const auto v6 = doctor::probed_vips(wanted.config, wanted.desired, model::Family::v6);
+  using Answer = decltype(kernel::find_arp_holders({}, {}, {}));
+  std::vector<std::future<Answer>> asked;
   for (const std::string& device : director->second.client_interfaces) {
-    auto found = kernel::find_holders(device, vips, segment_patience);
+    asked.push_back(
+        std::async(std::launch::async, kernel::find_arp_holders, device, v4, segment_patience));
+    asked.push_back(
+        std::async(std::launch::async, kernel::find_ndp_holders, device, v6, segment_patience));
+  }
+  for (std::future<Answer>& one : asked) {
+    auto found = one.get();
     if (!found) {
       note(facts, {"segment-unread", "who else answers for the VIPs"}, std::move(found.error()));
       continue;
@@ -135,6 +148,16 @@ void ask_segment(const Wanted& wanted, Facts& facts) {
       facts.holders[vip].merge(macs);
   }
   if (!facts.holders.empty()) know_nodes(wanted, facts);
+}
+
+void measure_segment(const Wanted& wanted, Facts& facts) {
+  const auto link = facts.node.links.find(wanted.desired.interface);
+  std::set<model::IpAddress> near;
+  for (const auto& [address, name] : doctor::near_servers(wanted.config, wanted.desired))
+    near.insert(address);
+  if (link == facts.node.links.end() || !link->second.up || near.empty()) return;
+  if (auto found = kernel::find_narrow(link->first, near, link->second.mtu, segment_patience))
+    facts.narrow = std::move(*found);
 }
 
 void read_routes(Facts& facts) {
@@ -151,13 +174,14 @@ std::string recognised(const config::Config& config, const model::NodeFacts& fac
 }  // namespace
 
 Result<doctor::Report> examine_here(const Options& options, const Wanted& wanted,
-                                    const model::NodeFacts& node) {
+                                    const model::NodeFacts& node, const std::string& hash) {
   const auto kernel = RealKernel::open(options.state_dir);
   if (!kernel) return fail(kernel.error());
   const auto ledger = engine::peek_ledger(options.state_dir);
   if (!ledger) return fail(ledger.error());
   Facts facts;
   facts.node = node;
+  facts.config_hash = hash;
   facts.recognised = recognised(wanted.config, node);
   const auto sysctls = doctor::sysctls_of(wanted.config, wanted.desired);
   std::vector<Patiently> readers;
@@ -180,6 +204,9 @@ Result<doctor::Report> examine_here(const Options& options, const Wanted& wanted
   read_rules(wanted, facts);
   read_routes(facts);
   ask_segment(wanted, facts);
+  measure_segment(wanted, facts);
+  facts.peers =
+      daemon::ask_peers(doctor::peer_places(wanted.config, wanted.desired.node), peer_patience);
   return doctor::examine({wanted.config, wanted.desired, preview->split.ours,
                           preview->split.foreign, preview->plan.operations, preview->refusals,
                           facts});

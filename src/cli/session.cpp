@@ -30,11 +30,11 @@ config::Loaded read(const Options& options) {
   return loaded;
 }
 
-std::expected<config::Config, Exit> load(const Options& options, std::string_view command) {
+std::expected<config::Loaded, Exit> load_file(const Options& options, std::string_view command) {
   config::Loaded loaded = read(options);
   for (const auto& diagnostic : loaded.diagnostics)
     fmt::print(stderr, "{}", config::render(diagnostic));
-  if (loaded.config) return std::move(*loaded.config);
+  if (loaded.config) return loaded;
   if (options.json) {
     Json json = document(command);
     json["result"] = "bad_file";
@@ -46,6 +46,12 @@ std::expected<config::Config, Exit> load(const Options& options, std::string_vie
     fmt::print(stderr, "lbctl: the file is wrong; nothing was touched\n");
   }
   return std::unexpected(Exit::bad_file);
+}
+
+std::expected<config::Config, Exit> load(const Options& options, std::string_view command) {
+  auto loaded = load_file(options, command);
+  if (!loaded) return std::unexpected(loaded.error());
+  return std::move(*loaded->config);
 }
 
 Result<Here> find_here(const config::Config& config, const Options& options) {

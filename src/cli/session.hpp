@@ -19,7 +19,9 @@ namespace lbctl::cli {
 /// Reads the file as the options want it.
 config::Loaded read(const Options& options);
 
-/// Reads the file. Prints its diagnostics; on an error the exit status: nothing was touched.
+/// Reads the file. Prints its diagnostics; on an error the exit status: nothing was touched. What
+/// is there has a config.
+std::expected<config::Loaded, Exit> load_file(const Options& options, std::string_view command);
 std::expected<config::Config, Exit> load(const Options& options, std::string_view command);
 
 /// Which node of the file this is, and what the machine told.

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "lbctl/model/diagnosis.hpp"
+
 namespace lbctl::daemon {
 namespace {
 
@@ -59,8 +61,17 @@ void rounds(Page& page, const Keeper& keeper) {
   page.sample({}, keeper.file_is_good() ? 1 : 0);
   page.begin("file_loaded_timestamp_seconds", "gauge", "Since when the file in force is.");
   page.sample({}, keeper.loaded_at());
+}
+
+/// What nodes compare each other by (peer_page.hpp): first, as they read the beginning only.
+void sameness(Page& page, const Keeper& keeper) {
   page.begin("config_hash", "gauge", "Of the file in force; the same where the file is.");
   page.sample({{"hash", keeper.file_hash()}}, 1);
+  if (!keeper.last()) return;
+  page.begin("cid_key_check", "gauge", "Of keys of connection IDs; the same where the keys are.");
+  for (const auto& [place, check] : model::key_checks(keeper.last()->desired.state.xdp))
+    page.sample(
+        {{"service", place.first}, {"scheme", std::to_string(place.second)}, {"check", check}}, 1);
 }
 
 void servers(Page& page, const Keeper& keeper) {
@@ -196,6 +207,7 @@ std::string metrics_of(const Keeper& keeper, const std::string& version) {
   Page page;
   page.begin("build_info", "gauge", "The version.");
   page.sample({{"version", version}}, 1);
+  sameness(page, keeper);
   rounds(page, keeper);
   servers(page, keeper);
   checks(page, keeper);

@@ -99,8 +99,6 @@ struct Meaning {
   Trouble operator()(const SetMark&) const { return marks(); }
   Trouble operator()(const RemoveMark&) const { return left_over; }
   Trouble operator()(const AddAddress& a) const {
-    if (a.stands)
-      return {"address-unmarked", Severity::doubt, "lbctl down would leave the address there"};
     if (all_vips(patient.config).contains(a.key.address))
       return {"vip-missing", Severity::error,
               "packets for the VIP are not taken here, and are lost or sent on"};

@@ -21,6 +21,10 @@ std::vector<std::string> arrival_devices(const Patient& patient) {
                              : std::vector<std::string>{patient.desired.interface};
 }
 
+const char* answered_by(const IpAddress& address) {
+  return address.is_v4() ? "ARP" : "neighbour solicitations";
+}
+
 /// A VIP of a real server on a device that others ask.
 void answering_device(const Patient& patient, Findings& out) {
   const auto vips = all_vips(patient.config);
@@ -35,7 +39,7 @@ void answering_device(const Patient& patient, Findings& out) {
            .evidence = {fmt::format("the VIP stands as {}", key.text())},
            .consequence = fmt::format("this server answers {} for it, so that clients come here "
                                       "past the directors",
-                                      key.address.is_v4() ? "ARP" : "neighbour solicitations"),
+                                      answered_by(key.address)),
            .mend = "take it away there; lbctl apply puts it on lo",
            .commands = {fmt::format("ip address delete {}/{} dev {}", key.address.text(),
                                     key.prefix, key.device),
@@ -114,10 +118,11 @@ void other_hosts(const Patient& patient, Findings& out) {
       Finding finding{
           .id = "arp-other-host",
           .severity = Severity::error,
-          .evidence = {fmt::format("{} answers ARP for {}",
+          .evidence = {fmt::format("{} answers {} for {}",
                                    server ? fmt::format("{} ({})", who, mac.text()) : mac.text(),
-                                   vip.text())},
+                                   answered_by(vip), vip.text())},
           .consequence = "clients whose router believes it go there past the directors"};
+      if (!vip.is_v4()) finding.id = "ndp-other-host";
       finding.mend = server ? fmt::format("on {}: lbctl apply, or lbctl doctor there", who)
                             : "find that host and take the address from it";
       out.add(std::move(finding));
@@ -147,6 +152,48 @@ void mtu(const Patient& patient, Findings& out) {
   }
 }
 
+/// To servers: what they send clients goes by another device than what clients send them.
+void mtu_of_server(const Patient& patient, Findings& out) {
+  const auto& links = patient.facts.node.links;
+  const auto route = patient.facts.next_hops.find(far_client(model::Family::v4));
+  if (this_server(patient) == nullptr || route == patient.facts.next_hops.end()) return;
+  const auto arrival = links.find(patient.desired.interface);
+  const auto leave = links.find(route->second.device);
+  if (arrival == links.end() || leave == links.end() || arrival->second.mtu == 0) return;
+  if (leave->second.mtu <= arrival->second.mtu) return;
+  out.add(
+      {.id = "mtu-smaller",
+       .severity = Severity::warning,
+       .evidence = {fmt::format("MTU {} on {}, by which clients are answered, {} on {}, where "
+                                "their packets come in",
+                                leave->second.mtu, leave->first, arrival->second.mtu,
+                                arrival->first)},
+       .consequence = "clients are told a segment size that does not come in there",
+       .mend = "give both devices one MTU",
+       .commands = {fmt::format("ip link set dev {} mtu {}", leave->first, arrival->second.mtu)}});
+}
+
+void mtu_of_peers(const Patient& patient, Findings& out) {
+  const auto link = patient.facts.node.links.find(patient.desired.interface);
+  if (link == patient.facts.node.links.end()) return;
+  const auto near = near_servers(patient.config, patient.desired);
+  for (const IpAddress& address : patient.facts.narrow) {
+    const auto found = near.find(address);
+    if (found == near.end()) continue;
+    const config::Server& server = patient.config.servers.at(found->second);
+    out.add({.id = "mtu-peer",
+             .severity = Severity::warning,
+             .evidence = {fmt::format("{} ({}) answers a short ping and none of {} octets, the MTU "
+                                      "of {}",
+                                      server.name, address.text(), link->second.mtu, link->first)},
+             .consequence = "large packets for that server are lost without a word: neither signal "
+                            "addresses nor steering have path MTU discovery on the segment",
+             .mend = fmt::format("on {}: ip link set dev {} mtu {}; if it has that, the switch "
+                                 "between needs it",
+                                 server.name, server.interface, link->second.mtu)});
+  }
+}
+
 void links(const Patient& patient, Findings& out) {
   auto devices = arrival_devices(patient);
   devices.push_back(patient.desired.interface);
@@ -167,10 +214,29 @@ void links(const Patient& patient, Findings& out) {
 
 }  // namespace
 
+std::map<IpAddress, std::string> near_servers(const config::Config& config,
+                                              const config::Desired& desired) {
+  std::set<std::string> names;
+  const bool director = config.directors.contains(desired.node);
+  for (const auto& [service_name, service] : config.services)
+    for (const auto& [name, use] : service.servers)
+      if (director ? service.forward == model::Forward::route
+                   : service.has(config::Protocol::quic) && service.involves(desired.node) &&
+                         config.servers.at(name).steer == config::Steer::l2)
+        names.insert(name);
+  names.erase(desired.node);
+  std::map<IpAddress, std::string> out;
+  for (const std::string& name : names)
+    out.emplace(config.servers.at(name).addresses.front(), name);
+  return out;
+}
+
 void examine_direct_routing(const Patient& patient, Findings& out) {
   links(patient, out);
   reverse_path(patient, out);
   mtu(patient, out);
+  mtu_of_server(patient, out);
+  mtu_of_peers(patient, out);
   if (this_server(patient) != nullptr && !unread(patient, "addresses-unread")) {
     answering_device(patient, out);
     if (any_service(patient.config, direct)) arp(patient, out);

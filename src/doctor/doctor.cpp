@@ -55,12 +55,12 @@ std::set<std::string> sysctls_of(const config::Config& config, const config::Des
   return out;
 }
 
-std::set<model::IpAddress> probed_vips(const config::Config& config,
-                                       const config::Desired& desired) {
+std::set<model::IpAddress> probed_vips(const config::Config& config, const config::Desired& desired,
+                                       model::Family family) {
   std::set<model::IpAddress> out;
   if (!config.directors.contains(desired.node)) return out;
   for (const model::IpAddress& vip : all_vips(config))
-    if (vip.is_v4()) out.insert(vip);
+    if (vip.family() == family) out.insert(vip);
   return out;
 }
 
@@ -78,6 +78,7 @@ Report examine(const Patient& patient) {
   examine_ipvs(patient, findings);
   examine_nftables(patient, findings);
   examine_xdp(patient, findings);
+  examine_peers(patient, findings);
   examine_differences(patient, findings);
   Report out;
   out.checklist = checklist(patient, findings);

@@ -151,7 +151,7 @@ void timeouts(const Patient& patient, Findings& out) {
     finding.mend = "set it to 300 s, as Linux begins with";
     finding.fix = {model::SetIpvsTimeouts{now, {0, 0, 300}}};
   } else {
-    finding.mend = "raise udp under [ipvs.timeouts] in the file, then lbctl apply";
+    finding.mend = "raise timeout_udp under [ipvs] in the file, then lbctl apply";
   }
   out.add(std::move(finding));
 }

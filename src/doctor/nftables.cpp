@@ -1,5 +1,6 @@
 // Other firewalls on the node, and conntrack.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -51,6 +52,22 @@ void by_reverse_path(const Patient& patient, const model::FilterRule& rule, Find
        .commands = {delete_line(rule)}});
 }
 
+/// A table stands as soon as somebody looked at it, with rules or without.
+void legacy(const Patient& patient, Findings& out) {
+  for (const auto& [family, tables] : patient.facts.machine.legacy_tables) {
+    const std::string tool = family == model::Family::v4 ? "iptables-legacy" : "ip6tables-legacy";
+    out.add(
+        {.id = "legacy-rules",
+         .severity = Severity::doubt,
+         .evidence = {fmt::format("tables of {} stand here: {}", tool, fmt::join(tables, ", "))},
+         .consequence = "rules in them work beside nftables and cannot be read by doctor: some "
+                        "may drop what looks half (INVALID), or by reverse path (rpfilter)",
+         .mend = "look through them, and take such rules out; without rules they do no harm, "
+                 "and end with their modules (modprobe -r iptable_filter)",
+         .commands = {tool + "-save"}});
+  }
+}
+
 void table_full(const Patient& patient, Findings& out) {
   const std::string most = "net/netfilter/nf_conntrack_max";
   const auto count = sysctl_number(patient, "net/netfilter/nf_conntrack_count");
@@ -74,6 +91,7 @@ void examine_nftables(const Patient& patient, Findings& out) {
     if (rule.kind == Kind::drops_invalid) drops_invalid(patient, rule, out);
     if (rule.kind == Kind::reverse_path) by_reverse_path(patient, rule, out);
   }
+  legacy(patient, out);
   table_full(patient, out);
 }
 

@@ -52,6 +52,7 @@ void examine_direct_routing(const Patient& patient, Findings& out);
 void examine_ipvs(const Patient& patient, Findings& out);
 void examine_nftables(const Patient& patient, Findings& out);
 void examine_xdp(const Patient& patient, Findings& out);
+void examine_peers(const Patient& patient, Findings& out);
 std::vector<Check> checklist(const Patient& patient, const Findings& findings);
 
 }  // namespace lbctl::doctor

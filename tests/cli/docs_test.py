@@ -1,4 +1,5 @@
 """Help, man pages, completion, README and the example say the same as the program does."""
+import ast
 import glob
 import json
 import re
@@ -24,6 +25,19 @@ def help_of(command=None):
 
 COMMANDS = re.findall(r"^  (\w+) +\S", help_of().split("Subcommands:")[1], re.M)
 OPTIONS = {o for c in [None, *COMMANDS] for o in re.findall(r"--[a-z][a-z-]+", help_of(c).split("Exit status")[0])}
+
+
+def trapped_findings():
+    """The ids that tests really make, by their @traps; and those that they say they cannot."""
+    trapped, untrapped = set(), set()
+    for path in glob.glob("tests/cli/doctor*.py", root_dir=SOURCE) + glob.glob("tests/lab/checks/*.py", root_dir=SOURCE):
+        for node in ast.walk(ast.parse(read(path))):
+            for call in getattr(node, "decorator_list", []):
+                if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "traps":
+                    trapped |= {one.value for one in call.args}
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "UNTRAPPED":
+                untrapped |= set(ast.literal_eval(node.value))
+    return trapped, untrapped
 
 
 # How lbctl.toml(5) words a shape of `check --schema`.
@@ -184,6 +198,9 @@ class Docs(unittest.TestCase):
                 for name in re.sub(r"^\.B ", "", plain(line)).split(", ")]
         self.assertGreater(len(told), 50)
         self.assertEqual(sorted({name for found in ids for name in found if name}), sorted(told))
+        trapped, untrapped = trapped_findings()
+        self.assertEqual(set(), trapped & untrapped)
+        self.assertEqual(sorted(trapped | untrapped), sorted(told))
 
     def test_version_is_the_one_of_the_man_page(self):
         version = run("--version").stdout.strip()

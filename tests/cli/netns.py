@@ -37,10 +37,12 @@ class NodeCase(unittest.TestCase):
         sh(f"ip netns add {NETNS}; ip netns add {NETNS}p")
         sh(f"ip -n {NETNS} link add eth0 type veth peer name eth0 netns {NETNS}p")
         for netns, last in [(NETNS, 11), (f"{NETNS}p", 12)]:
-            # No link-local address: it appears, and stops being tentative, when it pleases.
+            # The kernel's own link-local address appears, and stops being tentative, when it pleases.
             sh(f"ip -n {netns} link set eth0 addrgenmode none; ip -n {netns} link set lo up; "
                f"ip -n {netns} link set eth0 up")
             sh(f"ip -n {netns} addr add 192.0.2.{last}/24 dev eth0")
+            # What the kernel asks its neighbours by itself it asks from there.
+            sh(f"ip -n {netns} addr add fe80::{last}/64 dev eth0 nodad")
             sh(f"ip -n {netns} addr add 2001:db8:100::{last}/64 dev eth0 nodad")
 
     def tearDown(self):

@@ -1,11 +1,12 @@
 // Fuzzes what servers answer to dns, quic and agent checks. The first octet chooses which. Each
-// input is an answer, and also what follows the right beginning of one.
+// input is an answer, and also what follows the right beginning of one; and the page of a peer.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
 
 #include "agent.hpp"
 #include "datagrams.hpp"
+#include "peer_page.hpp"
 
 using namespace lbctl;
 using namespace lbctl::daemon;
@@ -49,6 +50,8 @@ void say(std::string_view lines) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
+  if (const auto peer = read_peer_page(input))
+    require(peer->config_hash.size() == 16, "a hash has sixteen digits");
   switch (data[0] % 3) {
     case 0:
       judge(config::CheckType::dns, input);

@@ -58,9 +58,15 @@ struct Facts {
   model::SysctlState sysctls;              ///< sysctls_of() and whatever else
   std::vector<model::OpenSocket> sockets;  ///< on a real server
   std::vector<model::FilterRule> rules;    ///< of others
-  /// Who answers ARP for the VIPs, the node itself left out; on a director.
+  /// Who answers ARP or neighbour solicitations for the VIPs, the node itself left out; on a
+  /// director.
   std::map<model::IpAddress, std::set<model::MacAddress>> holders;
   std::map<model::IpAddress, model::NextHop> next_hops;  ///< to far_client(), if there is a route
+  /// Of near_servers(): who gets short packets and none as long as the MTU of the node's interface.
+  std::set<model::IpAddress> narrow;
+  std::string config_hash;  ///< of the file, see config::Loaded
+  /// Other nodes whose daemons answered, by name.
+  std::map<std::string, model::Peer> peers;
   model::MachineFacts machine;
   /// Whom the machine is taken for without --node; empty: for nobody.
   std::string recognised;
@@ -71,8 +77,17 @@ struct Facts {
 std::set<std::string> sysctls_of(const config::Config& config, const config::Desired& desired);
 
 /// The VIPs for which only this director may answer on its client interfaces.
-std::set<model::IpAddress> probed_vips(const config::Config& config,
-                                       const config::Desired& desired);
+std::set<model::IpAddress> probed_vips(const config::Config& config, const config::Desired& desired,
+                                       model::Family family);
+
+/// The other servers, one address each, that get packets from this node as they are: what is longer
+/// than theirs may be is lost.
+std::map<model::IpAddress, std::string> near_servers(const config::Config& config,
+                                                     const config::Desired& desired);
+
+/// Where other nodes serve metrics that can be read from here, by name. A loopback address is none.
+std::map<std::string, std::vector<model::MetricsPlace>> peer_places(const config::Config& config,
+                                                                    const std::string& node);
 
 /// An address somewhere on the internet (RFC 5737, RFC 3849): how clients are answered.
 model::IpAddress far_client(model::Family family);

@@ -30,8 +30,21 @@ Result<std::map<model::IpAddress, model::MacAddress>> resolve_neighbours(
 /// Who answers ARP for each of these IPv4 addresses on the segment of `device`, asked by probes
 /// (RFC 5227) three times within `patience`, which is waited out. The device itself is not among
 /// them. Errors: as of resolve_neighbours(), and permission also without CAP_NET_RAW.
-Result<std::map<model::IpAddress, std::set<model::MacAddress>>> find_holders(
+Result<std::map<model::IpAddress, std::set<model::MacAddress>>> find_arp_holders(
     const std::string& device, const std::set<model::IpAddress>& addresses,
     std::chrono::milliseconds patience);
+/// Likewise who answers neighbour solicitations (RFC 4861) for IPv6 addresses, asked from another
+/// address of the device. Errors: not_found also where it has none.
+Result<std::map<model::IpAddress, std::set<model::MacAddress>>> find_ndp_holders(
+    const std::string& device, const std::set<model::IpAddress>& addresses,
+    std::chrono::milliseconds patience);
+
+/// Which of `addresses`, hosts on the segment of `device`, answer a short ping and none of `mtu`
+/// octets that must not be fragmented: each is asked three times within `patience`. Errors: as of
+/// find_arp_holders().
+Result<std::set<model::IpAddress>> find_narrow(const std::string& device,
+                                               const std::set<model::IpAddress>& addresses,
+                                               std::uint32_t mtu,
+                                               std::chrono::milliseconds patience);
 
 }  // namespace lbctl::kernel

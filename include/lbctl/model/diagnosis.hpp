@@ -3,13 +3,17 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "lbctl/model/flow.hpp"
+#include "lbctl/model/xdp.hpp"
 
 namespace lbctl::model {
 
@@ -54,6 +58,25 @@ struct MachineFacts {
   std::set<std::string> modules;        ///< loaded or built in or on the disk, with underscores
   bool modules_known = false;           ///< else `modules` holds only the loaded ones
   std::set<std::string> path_managers;  ///< that run: "mptcpd", "NetworkManager"
+  /// Tables of iptables-legacy and ip6tables-legacy in this network namespace: "filter".
+  std::map<Family, std::set<std::string>> legacy_tables;
+};
+
+/// CidKey::check() by service, as SteeredKey::text() has it, and place among its schemes.
+using KeyChecks = std::map<std::pair<std::string, std::size_t>, std::string>;
+KeyChecks key_checks(const XdpState& state);
+
+/// Where a daemon serves its metrics, and what another node has by them.
+struct MetricsPlace {
+  IpAddress address;
+  Port port{};
+  std::string url() const;  ///< "http://192.0.2.12:9476/metrics"
+  friend bool operator==(const MetricsPlace&, const MetricsPlace&) = default;
+};
+struct Peer {
+  MetricsPlace place;
+  std::string config_hash;  ///< of the file in force there, see config::Loaded
+  KeyChecks key_checks;     ///< of what its last round wanted
 };
 
 }  // namespace lbctl::model

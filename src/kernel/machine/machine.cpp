@@ -31,6 +31,16 @@ void read_modules(model::MachineFacts& out) {
     }
 }
 
+/// Their rules are not nftables' and can't be read by its means; these files name what there is.
+void read_legacy_tables(model::MachineFacts& out) {
+  for (const auto& [family, path] : {std::pair(model::Family::v4, "/proc/net/ip_tables_names"),
+                                     {model::Family::v6, "/proc/net/ip6_tables_names"}}) {
+    std::ifstream file(path);
+    for (std::string name; std::getline(file, name);)
+      out.legacy_tables[family].insert(name);
+  }
+}
+
 /// Programs that add endpoints by themselves.
 std::set<std::string> running_path_managers() {
   constexpr std::array<std::string_view, 2> known{"mptcpd", "NetworkManager"};
@@ -58,6 +68,7 @@ model::MachineFacts read_machine() {
   const int state = ::adjtimex(&clock);
   if (state >= 0) out.clock_in_sync = state != TIME_ERROR && (clock.status & STA_UNSYNC) == 0;
   read_modules(out);
+  read_legacy_tables(out);
   out.path_managers = running_path_managers();
   return out;
 }

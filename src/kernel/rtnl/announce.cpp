@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <span>
 
 #include "lbctl/base/handle.hpp"
 
@@ -39,16 +38,6 @@ Frame ethernet(const MacAddress& to, const MacAddress& from, std::uint16_t type)
   return frame;
 }
 
-/// RFC 1071 over a length that is even.
-std::uint16_t checksum(std::span<const std::uint8_t> octets) {
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i + 1 < octets.size(); i += 2)
-    sum += static_cast<std::uint32_t>(octets[i] << 8 | octets[i + 1]);
-  while (sum >> 16)
-    sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
-}
-
 Frame advertisement(const IpAddress& address, const MacAddress& mac) {
   Frame icmp{136, 0, 0, 0, 0x20, 0, 0, 0};  // checksum 0 so far; override, not solicited
   put(icmp, address.octets());
@@ -78,6 +67,15 @@ Frame advertisement(const IpAddress& address, const MacAddress& mac) {
 }
 
 }  // namespace
+
+std::uint16_t checksum(std::span<const std::uint8_t> octets) {
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i + 1 < octets.size(); i += 2)
+    sum += static_cast<std::uint32_t>(octets[i] << 8 | octets[i + 1]);
+  while (sum >> 16)
+    sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(~sum);
+}
 
 Frame arp_frame(std::uint16_t operation, const ArpEnd& sender, const ArpEnd& target) {
   Frame frame = ethernet(broadcast, sender.mac, ethertype_arp);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "lbctl/base/result.hpp"
@@ -13,6 +14,9 @@ namespace lbctl::kernel::rtnl {
 using Frame = std::vector<std::uint8_t>;
 
 inline constexpr std::uint16_t ethertype_arp = 0x0806, arp_request = 1, arp_reply = 2;
+
+/// RFC 1071, over a length that is even; in host order.
+std::uint16_t checksum(std::span<const std::uint8_t> octets);
 
 /// One of the two that an ARP packet is about.
 struct ArpEnd {

@@ -34,6 +34,17 @@ TEST_CASE("doctor: another host answers for a VIP") {
   CHECK(node.finding().evidence[0] == "02:00:00:00:00:99 answers ARP for 192.0.2.100");
 }
 
+TEST_CASE("doctor: another host answers neighbour solicitations for a VIP") {
+  Node node("dir1");
+  node.facts.holders[ip("2001:db8:100::100")] = {{{2, 0, 0, 0, 0, 0x12}}};
+  const auto found = node.finding();
+  CHECK(found.id == "ndp-other-host");
+  CHECK(found.evidence[0] ==
+        "rs2 (02:00:00:00:00:12) answers neighbour solicitations for 2001:db8:100::100");
+  CHECK(doctor::probed_vips(node.config, node.desired, model::Family::v6) ==
+        std::set{ip("2001:db8:100::100")});
+}
+
 TEST_CASE("doctor: a standby does not mind that another director answers") {
   Node node("dir1", second_director);
   node.facts.sysctls["net/ipv4/vs/sloppy_tcp"] = "1";
@@ -54,6 +65,50 @@ TEST_CASE("doctor: a smaller MTU behind than before") {
   Node node("dir1");
   node.facts.node.links["eth1"].mtu = 9000;
   CHECK(node.finding().id == "mtu-smaller");
+}
+
+TEST_CASE("doctor: a server that gets no packets as long as the MTU") {
+  Node node("dir1");
+  CHECK(doctor::near_servers(node.config, node.desired) ==
+        std::map<model::IpAddress, std::string>{{ip("192.0.2.11"), "rs1"},
+                                                {ip("192.0.2.12"), "rs2"}});
+  node.facts.narrow = {ip("192.0.2.12")};
+  const auto found = node.finding();
+  CHECK(found.id == "mtu-peer");
+  CHECK(found.mend.starts_with("on rs2: ip link set dev eth0 mtu 1500;"));
+  const Node server("rs1");
+  CHECK(doctor::near_servers(server.config, server.desired).size() == 1);
+}
+
+TEST_CASE("doctor: tables of iptables-legacy are a doubt") {
+  Node node("dir1");
+  node.facts.machine.legacy_tables[model::Family::v6] = {"filter", "raw"};
+  const auto found = node.finding();
+  CHECK(found.id == "legacy-rules");
+  CHECK(found.severity == doctor::Severity::doubt);
+  CHECK(found.evidence[0] == "tables of ip6tables-legacy stand here: filter, raw");
+  CHECK(found.commands == std::vector<std::string>{"ip6tables-legacy-save"});
+}
+
+TEST_CASE("doctor: where other nodes serve metrics") {
+  const auto places = [](std::string_view address) {
+    const Node node("rs1", fmt::format("[daemon]\nmetrics = \"{}\"\n", address));
+    std::string out;
+    for (const auto& [name, all] : doctor::peer_places(node.config, "rs1"))
+      for (const auto& place : all)
+        out += fmt::format("{} {}\n", name, place.url());
+    return out;
+  };
+  CHECK(places("127.0.0.1:9476") == "");
+  CHECK(places("[::1]:9476") == "");
+  CHECK(places("off") == "");
+  CHECK(places("192.0.2.11:9476") == "");  // this node's own
+  CHECK(places("192.0.2.12:9476") == "rs2 http://192.0.2.12:9476/metrics\n");
+  CHECK(places("0.0.0.0:9476") ==
+        "dir1 http://192.0.2.10:9476/metrics\nrs2 http://192.0.2.12:9476/metrics\n");
+  CHECK(places("[::]:9476") ==
+        "dir1 http://192.0.2.10:9476/metrics\nrs2 http://192.0.2.12:9476/metrics\n"
+        "rs2 http://[2001:db8:100::12]:9476/metrics\n");
 }
 
 TEST_CASE("doctor: IPVS settings that the file turns against itself") {

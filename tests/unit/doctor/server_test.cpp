@@ -200,6 +200,38 @@ TEST_CASE("doctor: steering that others are in the way of") {
         std::vector<std::string>{"the Ethernet address of rs2 is not known on eth0"});
 }
 
+TEST_CASE("doctor: the answers' device takes longer packets than the clients'") {
+  Node node("rs1");
+  node.facts.node.links["eth1"].mtu = 9000;
+  node.facts.next_hops[doctor::far_client(model::Family::v4)] = {"eth1", ip("10.0.0.1")};
+  CHECK(node.finding().id == "mtu-smaller");
+  node.facts.node.links["eth0"].mtu = 9000;
+  CHECK(node.findings() == "");
+}
+
+TEST_CASE("doctor: another node runs by another file, or by the same and another key") {
+  Node node("rs1");
+  const model::CidKey key({1}), other({2});
+  for (auto& [place, service] : node.desired.state.xdp.services)
+    service.cids.at(0).key = key;
+  node.facts.config_hash = "0123456789abcdef";
+  model::Peer& peer = node.facts.peers["rs2"];
+  peer.place = {ip("192.0.2.12"), Port{9476}};
+  peer.config_hash = "0123456789abcdef";
+  CHECK(node.findings() == "");
+  peer.key_checks[{"192.0.2.100:443", 0}] = key.check();
+  peer.key_checks[{"192.0.2.100:8443", 0}] = other.check();
+  CHECK(node.findings() == "");
+  peer.key_checks[{"192.0.2.100:443", 0}] = other.check();
+  CHECK(node.finding().id == "peer-key-differs");
+  peer.config_hash = "fedcba9876543210";
+  const auto found = node.finding();
+  CHECK(found.id == "peer-differs");
+  CHECK(found.evidence[0] ==
+        "the daemon of rs2 runs by a file with hash fedcba9876543210 "
+        "(http://192.0.2.12:9476/metrics), this one has 0123456789abcdef");
+}
+
 TEST_CASE("doctor: what apply would do is what is wrong") {
   Node node("rs1");
   const auto pending = [&](model::Action action) {
