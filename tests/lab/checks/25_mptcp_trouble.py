@@ -179,14 +179,14 @@ def takeover(checks):
         lab.lbctl("dir2", "apply")
         for family, talk in zip((4, 6), talks):
             go_on(checks, f"IPv{family}, after the takeover", talk, 6)
-        # IPVS on dir2 knows none of the connections; what comes through is what nftables forwards.
-        status = json.loads(lab.lbctl("dir2", "-j", "status").stdout)["signal_addresses"]["addresses"]
-        for family in (4, 6):
-            home = {one["signal"]: one["packets"] for one in status if (":" in one["signal"]) == (family == 6)}
-            checks.that(f"IPv{family}: they live by the second director's table", sum(home.values()) > 100, home)
         reports = downloads.reports()
         checks.equal("four downloads of 10 MB come through, too",
                      (len(reports), [r for r in reports if not r["bytes_ok"]]), (4, []))
+        # IPVS on dir2 knows none of the connections; what came through is what nftables forwarded.
+        status = json.loads(lab.lbctl("dir2", "-j", "status").stdout)["signal_addresses"]["addresses"]
+        for family in (4, 6):
+            home = {one["signal"]: one["packets"] for one in status if (":" in one["signal"]) == (family == 6)}
+            checks.that(f"IPv{family}: they lived by the second director's table", sum(home.values()) > 100, home)
         check_new(checks, lab)
 
 
