@@ -70,13 +70,20 @@ def explained(lab, node, flows, *words):
     return json.loads(lab.lbctl(node, "explain", "-j", *words, *flows).stdout)["flows"]
 
 
+def sent(flows):
+    on("client", sys.executable, "-c", SENDER, input=json.dumps(flows))
+    return table()
+
+
 def compare(checks, lab, what, seed):
     for port, (name, flags) in enumerate(SCHEDULERS, FIRST_PORT):
         flows = flows_to(port, seed)
         told = explained(lab, "dir1", [text_of(flow) for flow in flows])
-        on("client", sys.executable, "-c", SENDER, input=json.dumps(flows))
-        went = table()
         verdicts = {flow: one.get("address") for flow, one in zip(flows, told)}
+        went = sent(flows)
+        # A busy machine's receive queue (netdev_max_backlog) takes 1,000 packets and loses what is more.
+        if lost := [flow for flow in flows if verdicts[flow] and flow not in went]:
+            went = sent(lost)
         wrong = {text_of(flow): (said, went.get(flow)) for flow, said in verdicts.items() if said != went.get(flow)}
         checks.equal(f"{what}: {name} {' '.join(flags) or 'without flags'}: {len(flows)} flows go where explain said",
                      wrong, {})
