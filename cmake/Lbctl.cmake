@@ -19,11 +19,14 @@ if(LBCTL_FUZZ)
   target_compile_options(lbctl_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# lbctl_floor(NAME SOURCES … [LINK …]): the library lbctl_NAME. Public headers come from
-# include/lbctl; private ones stand beside the sources.
+# lbctl_floor(NAME SOURCES … [ALONE …] [LINK …]): the library lbctl_NAME. Public headers come from
+# include/lbctl; private ones stand beside the sources. Where CMAKE_UNITY_BUILD bundles sources, which
+# makes a build several times quicker, ALONE ones stay out: a private name of theirs is in another
+# source too, or what they include does not go together.
 function(lbctl_floor name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
-  add_library(lbctl_${name} STATIC ${arg_SOURCES})
+  cmake_parse_arguments(arg "" "" "SOURCES;ALONE;LINK;PRIVATE_LINK" ${ARGN})
+  add_library(lbctl_${name} STATIC ${arg_SOURCES} ${arg_ALONE})
+  set_source_files_properties(${arg_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   target_include_directories(lbctl_${name} PUBLIC ${PROJECT_SOURCE_DIR}/include
     PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(lbctl_${name} PUBLIC lbctl_flags ${arg_LINK} PRIVATE ${arg_PRIVATE_LINK})
