@@ -30,7 +30,7 @@ OPTIONS = {o for c in [None, *COMMANDS] for o in re.findall(r"--[a-z][a-z-]+", h
 def trapped_findings():
     """The ids that tests really make, by their @traps; and those that they say they cannot."""
     trapped, untrapped = set(), set()
-    for path in glob.glob("tests/cli/doctor*.py", root_dir=SOURCE) + glob.glob("tests/lab/checks/*.py", root_dir=SOURCE):
+    for path in [*glob.glob("tests/cli/doctor*.py", root_dir=SOURCE), *glob.glob("tests/lab/checks/*.py", root_dir=SOURCE)]:
         for node in ast.walk(ast.parse(read(path))):
             for call in getattr(node, "decorator_list", []):
                 if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "traps":

@@ -84,14 +84,14 @@ class Director(DoctorCase):
         rules = ["input ct state invalid drop", "input ct state invalid log counter reject",
                  "input ct state { invalid, untracked } drop", "input ct state vmap { invalid : drop, new : accept }",
                  "more tcp dport 443 ct state invalid drop", "input ct state invalid,new counter drop"]
-        handles = {}
+        deletions = set()
         for rule in rules:
-            added = inside(f"nft -e -a add rule inet filter '{rule}'")
-            handles[f"nft delete rule inet filter {rule.split()[0]} handle {added.split('# handle ')[1].split()[0]}"] = rule
+            handle = inside(f"nft -e -a add rule inet filter '{rule}'").split("# handle ")[1].split()[0]
+            deletions.add(f"nft delete rule inet filter {rule.split()[0]} handle {handle}")
         inside("nft add rule inet filter input fib saddr . iif oif missing drop")
         found = self.all_findings()
         invalid = [one for one in found if one["id"] == "drops-invalid"]
-        self.assertEqual(set(handles), {one["command"][0] for one in invalid})
+        self.assertEqual(deletions, {one["command"][0] for one in invalid})
         self.assertIn("notrack = true in the file for web", invalid[0]["mend"])
         reverse = [one for one in found if one["id"] == "drops-reverse-path"]
         self.assertEqual(["doubt"], [one["severity"] for one in reverse])
