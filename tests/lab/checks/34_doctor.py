@@ -198,6 +198,13 @@ def healthy(checks):
         checks.equal("then the director has no rival", found(lab, "dir1"), {})
 
 
+def unload_ip_vs():
+    """With its schedulers, when the network namespaces of others are gone; whether that is done."""
+    with open("/proc/modules", encoding="utf-8") as file:
+        names = [line.split()[0] for line in file if line.startswith("ip_vs")]
+    return not names or run("modprobe", "-r", *sorted(names, reverse=True), check=False).returncode == 0
+
+
 class SchedulerThatLacks:
     """The name of one whose module this kernel does not have; of one that has them all, twos' is hidden."""
 
@@ -226,7 +233,7 @@ def settings(checks):
         with open("/proc/sys/kernel/modprobe", encoding="utf-8") as file:
             loader = file.read().strip()
         run("sysctl", "-qw", "kernel.modprobe=/bin/false")
-        run("modprobe", "-r", "ip_vs_mh", "ip_vs_rr", "ip_vs")
+        wait_for("IPVS is unloaded", unload_ip_vs)
         unread = found(lab, "dir1")["ipvs-unread"]
         run("sysctl", "-qw", f"kernel.modprobe={loader}")
         run(*unread["mend"].split(" (")[0].split())
