@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "rtnl/echo.hpp"
 #include "rtnl/probe.hpp"
 
@@ -14,10 +16,13 @@ constexpr model::MacAddress mac{{2, 0, 0, 0, 0, 0x12}}, mine{{2, 0, 0, 0, 0, 1}}
 
 /// Solicited and override, with an option (a nonce) before the address of the link layer.
 Octets advertisement() {
-  Octets out{136, 0, 0, 0, 0x60, 0, 0, 0};
-  out.insert(out.end(), vip.octets().begin(), vip.octets().end());
-  out.insert(out.end(), {14, 1, 1, 2, 3, 4, 5, 6, 2, 1});
-  out.insert(out.end(), mac.octets.begin(), mac.octets.end());
+  Octets out(40);
+  out[0] = 136;
+  out[4] = 0x60;
+  std::ranges::copy(vip.octets(), out.begin() + 8);
+  const Octets options{14, 1, 1, 2, 3, 4, 5, 6, 2, 1};
+  std::ranges::copy(options, out.begin() + 24);
+  std::ranges::copy(mac.octets, out.begin() + 34);
   return out;
 }
 
@@ -53,9 +58,9 @@ TEST_CASE("echo: a request of any length, and the answers of both families") {
   CHECK(checksum(asked) == 0);
   Octets answer = asked;
   answer[0] = 0;
-  Octets packet(24);
+  Octets packet(32);
   packet[0] = 0x46;  // a header with options
-  packet.insert(packet.end(), answer.begin(), answer.begin() + 8);
+  std::ranges::copy(std::span(answer).first(8), packet.begin() + 24);
   const auto echo = read_echo_reply(true, packet);
   REQUIRE(echo);
   CHECK(echo->id == 0x1234);
