@@ -212,6 +212,21 @@ def check_new(checks, lab):
                  [r["subflows"] for r in reports if not extra_subflows(r)], [])
 
 
+def troubles(mended):
+    """Each is made, and `mended(what, node)` told."""
+    on("dir1", "nft", "flush", "ruleset")
+    mended("the director's ruleset flushed", "dir1")
+    on("rs1", "nft", "flush", "ruleset")
+    mended("a server's ruleset flushed", "rs1")
+    on("rs1", "ip", "mptcp", "endpoint", "flush")
+    mended("endpoints removed", "rs1")
+    address = json.loads(run("ip", "-j", "-n", "lab-dir1", "link", "show", "eth0").stdout)[0]["address"]
+    run("ip", "-n", "lab-dir1", "link", "del", "eth0")
+    plug("dir1", "address", address)
+    set_up("dir1", 10)
+    mended("the director's device made again", "dir1")
+
+
 def mends(checks):
     """A device made again, an emptied ruleset, endpoints removed: status tells, apply mends, connections live"""
     with Lab() as lab:
@@ -230,17 +245,28 @@ def mends(checks):
             checks.that(f"{what}: apply mends it", "nothing to do" in again, again)
             go_on(checks, what, talk)
 
-        on("dir1", "nft", "flush", "ruleset")
-        mended("the director's ruleset flushed", "dir1")
-        on("rs1", "nft", "flush", "ruleset")
-        mended("a server's ruleset flushed", "rs1")
-        on("rs1", "ip", "mptcp", "endpoint", "flush")
-        mended("endpoints removed", "rs1")
-        address = json.loads(run("ip", "-j", "-n", "lab-dir1", "link", "show", "eth0").stdout)[0]["address"]
-        run("ip", "-n", "lab-dir1", "link", "del", "eth0")
-        plug("dir1", "address", address)
-        set_up("dir1", 10)
-        mended("the director's device made again", "dir1")
+        troubles(mended)
+        check_new(checks, lab)
+
+
+def daemons_mend(checks):
+    """The same, with a daemon on the director and on the server: nobody applies, and connections live"""
+    with Lab(config={"[services.web]\n": '[daemon]\nreconcile = "3s"\n\n[services.web]\n'}) as lab:
+        lab.apply()
+        lab.serve_echo()
+        client_mptcp("uplinks")
+        talk = talk_on(lab, 4)
+        for node in ("dir1", "rs1"):
+            lab.start(node, *lab.lbctl_words(node, "daemon"), log=f"{lab.folder}/daemon-{node}.log")
+
+        def mended(what, node):
+            checks.that(f"{what}: the daemon mends it",
+                        settles(lambda: "nothing to do" in lab.lbctl(node, "plan", check=False).stdout, True, 40))
+            go_on(checks, what, talk)
+
+        for node in ("dir1", "rs1"):
+            wait_for("the daemon answers", lambda: lab.lbctl(node, "daemon", "status", check=False).returncode == 0)
+        troubles(mended)
         check_new(checks, lab)
 
 
@@ -268,4 +294,4 @@ def conntrack(checks):
         checks.that("without notrack it drops packets of such connections", "invalid counter packets 0 " not in listing, listing)
 
 
-SCENARIOS = [floods, takeover, mends, conntrack]
+SCENARIOS = [floods, takeover, mends, daemons_mend, conntrack]
