@@ -199,7 +199,7 @@ def drift(checks):
 
 
 def killed(checks):
-    """SIGKILL and a new daemon under traffic: no connection fails, nothing is made again"""
+    """SIGKILL, a new daemon, and SIGTERM, under traffic: no connection fails, nothing is made again"""
     with Lab() as lab:
         cluster = Cluster({"plain": plain(ALL) | {"check": QUICK}}, daemon={"reconcile": "3s"})
         cluster.write()
@@ -221,6 +221,10 @@ def killed(checks):
         reports = lab.connect(4, 12, "--timeout", "5s", port=80)
         checks.equal("new connections are served, none by rs3",
                      [r for r in reports if r.get("error") or r["server"] == "rs3"], [])
+        daemon.kill(signal.SIGTERM)
+        checks.equal("stopped, it costs no connection either", talk.failed_later(), cut)
+        reports = lab.connect(4, 12, "--timeout", "5s", port=80)
+        checks.equal("and new ones are served", [r for r in reports if r.get("error") or r["server"] == "rs3"], [])
         talk.stop()
 
 
