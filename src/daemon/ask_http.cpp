@@ -8,6 +8,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <sstream>
 
 #include "asking.hpp"
 
@@ -111,6 +112,12 @@ std::shared_ptr<ssl::context> make_context(const HealthCheck::Tls& tls, std::str
 }
 
 }  // namespace
+
+std::string http_request(const ProbeSpec& spec) {
+  std::ostringstream out;
+  out << request_of(spec);
+  return std::move(out).str();
+}
 
 awaitable<Verdict> ask_http(const ProbeSpec& spec) {
   Stream stream(co_await asio::this_coro::executor);

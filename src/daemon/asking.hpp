@@ -54,6 +54,8 @@ struct Memory {
   AgentState agent;
 };
 
+/// As it is sent.
+std::string http_request(const ProbeSpec& spec);
 awaitable<Verdict> ask_http(const ProbeSpec& spec);
 awaitable<Verdict> ask_https(const ProbeSpec& spec, Memory& memory);
 /// udp, dns, quic.

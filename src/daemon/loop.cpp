@@ -85,7 +85,8 @@ class Loop {
 
   bool reload();
   void start_probes();
-  milliseconds judged(const health::CheckId& id, const Verdict& verdict);
+  milliseconds judged(const health::CheckId& id, health::Schedule& schedule,
+                      const Verdict& verdict);
 
   /// A round is due, `wait` from now at the latest and not too soon after the last.
   void due(const std::string& why, milliseconds wait = {});
@@ -249,18 +250,22 @@ void Loop::start_probes() {
     const auto interval = std::chrono::seconds(spec.check.interval);
     const auto longest = std::chrono::seconds(spec.check.max_interval);
     const auto seed = static_cast<std::uint32_t>(std::hash<std::string>{}(id) ^ monotonic_usec());
-    Asked asked{health::Schedule(interval, longest, seed), nullptr};
-    asked.probe = start_probe(io_, spec, asked.schedule.first(),
-                              [this, id](const Verdict& verdict) { return judged(id, verdict); });
-    probes_.emplace(id, std::move(asked));
+    // Told what it is, so that it need not look for itself among thousands.
+    auto& entry =
+        *probes_.emplace(id, Asked{health::Schedule(interval, longest, seed), nullptr}).first;
+    entry.second.probe = start_probe(io_, spec, entry.second.schedule.first(),
+                                     [this, &entry](const Verdict& verdict) {
+                                       return judged(entry.first, entry.second.schedule, verdict);
+                                     });
   }
 }
 
-milliseconds Loop::judged(const health::CheckId& id, const Verdict& verdict) {
+milliseconds Loop::judged(const health::CheckId& id, health::Schedule& schedule,
+                          const Verdict& verdict) {
   if (keeper_.take(id, verdict, Clock::now())) due("health");
-  const health::Judge* judge = keeper_.board().judge(id);
-  const bool up = !judge || judge->up();
-  return probes_.at(id).schedule.next(verdict.answer != Answer::wrong, up);
+  const bool right = verdict.answer != Answer::wrong;
+  const health::Judge* judge = right ? nullptr : keeper_.board().judge(id);
+  return schedule.next(right, !judge || judge->up());
 }
 
 void Loop::due(const std::string& why, milliseconds wait) {

@@ -9,6 +9,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "asking.hpp"
+#include "crowd.hpp"
 
 namespace lbctl::daemon {
 
@@ -107,6 +108,7 @@ class Asking : public Probe {
 
 std::unique_ptr<Probe> start_probe(asio::io_context& io, ProbeSpec spec,
                                    std::chrono::milliseconds first, Judged judged) {
+  if (is_of_the_crowd(spec)) return start_in_crowd(io, std::move(spec), first, std::move(judged));
   return std::make_unique<Asking>(io, std::move(spec), first, std::move(judged));
 }
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <functional>
+#include <set>
 #include <thread>
 
 #include "hooks.hpp"
@@ -151,6 +152,69 @@ TEST_CASE("probes: http by method and header") {
         "wrong: x-ready does not match");
   CHECK(told_with_stream(check, head + "\r\n", true) == "wrong: the answer has no x-ready");
   CHECK(told_with_stream(check, "HTTP/1.1 500 No\r\n\r\n", true) == "wrong: status 500");
+}
+
+TEST_CASE("probes: http by its status line") {
+  const Namespace space;
+  const Inside inside(space);
+  const config::HealthCheck check{.type = CheckType::http};
+  CHECK(told(check) == "wrong: connect: Connection refused");
+  CHECK(told_with_stream(check, "HTTP/1.0 200\r\n", true) == "right");
+  CHECK(told_with_stream(check, "HTTP/1.1 503 no\r\n\r\n", true) == "wrong: status 503");
+  CHECK(told_with_stream(check, "SSH-2.0-first\r\n", false) == "wrong: the answer is no HTTP");
+  CHECK(told_with_stream(check, "HTTP/1.1 20", true) == "wrong: the answer is no HTTP");
+  CHECK(told_with_stream(check, std::string(5000, 'x'), true) == "wrong: the answer is no HTTP");
+  CHECK(told_with_stream(check, "", true) == "wrong: answer: end of stream");
+  const Fd hung = listen_at(SOCK_STREAM);
+  CHECK(told(check) == "wrong: answer: no answer in time");
+}
+
+TEST_CASE("probes: a socket that was hung up on asks again") {
+  const Namespace space;
+  const Inside inside(space);
+  const Fd fd = listen_at(SOCK_STREAM);
+  constexpr int rounds = 5;
+  std::set<in_port_t> ports;
+  std::thread server([&] {
+    for (int round = 0; round < rounds; ++round) {
+      sockaddr_in peer{};
+      socklen_t size = sizeof peer;
+      const Fd connection(::accept(fd.get(), reinterpret_cast<sockaddr*>(&peer), &size));
+      ports.insert(peer.sin_port);
+      std::array<char, 2048> buffer{};
+      // The answer comes in two pieces.
+      for (const std::string_view piece : {"HTTP/1.1 2", "00 OK\r\nContent-Length: 9\r\n\r\n"}) {
+        [[maybe_unused]] const auto got = ::recv(connection.get(), buffer.data(), 64, MSG_DONTWAIT);
+        [[maybe_unused]] const auto sent =
+            ::send(connection.get(), piece.data(), piece.size(), MSG_NOSIGNAL);
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+      const ssize_t got = ::read(connection.get(), buffer.data(), buffer.size());
+      const bool reset = got < 0 && errno == ECONNRESET;
+      CHECK(reset);
+    }
+  });
+  boost::asio::io_context io;
+  int answers = 0;
+  std::set<int> used;
+  const auto probe = start_probe(io,
+                                 {*model::IpAddress::parse("127.0.0.1"),
+                                  model::Port{port},
+                                  {},
+                                  {.type = CheckType::http, .timeout = 1},
+                                  "web",
+                                  "rs1"},
+                                 {}, [&](const Verdict& verdict) {
+                                   CHECK(verdict.answer == Answer::right);
+                                   const Fd next(::socket(AF_INET, SOCK_DGRAM, 0));
+                                   used.insert(next.get());
+                                   if (++answers == rounds) io.stop();
+                                   return std::chrono::milliseconds(0);
+                                 });
+  io.run();
+  server.join();
+  CHECK(ports.size() == rounds);  // a connection each
+  CHECK(used.size() == 1);        // by one descriptor
 }
 
 TEST_CASE("probes: agent") {
