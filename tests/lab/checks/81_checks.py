@@ -244,8 +244,9 @@ def joins(checks):
         daemon = Daemon(lab)
 
         def dies_by(what, die, revive, *reasons):
-            all_together(checks, {f"mptcp{where}, {what}": (port, "TCP", *((die, revive) if port == 443 else 2 * [nothing]))
-                                  for port, where in ((443, ""), (8443, " through the VIP"))})
+            # Both services see it.
+            all_together(checks, {f"mptcp, {what}": (443, "TCP", die, revive),
+                                  f"mptcp through the VIP, {what}": (8443, "TCP", nothing, nothing)})
             for why in reasons:
                 checks.that(f"it says why: {why}", why in daemon.said(), daemon.said())
 
@@ -264,13 +265,17 @@ def joins(checks):
         dies_by("no C flag", flag(1), flag(0), "mptcp 192.0.2.12:443: it answers without the C flag",
                 "mptcp [2001:db8:100::12]:8443 through 2001:db8:100::100: it answers without the C flag")
         dies_by("no further subflows", limit(0), limit(2),
-                "the join to 192.0.2.112:443 was answered by RST", "the join to [2001:db8:100::112]:8443 was answered by RST")
+                "the join to 192.0.2.112:443 was answered by RST",
+                "the join to [2001:db8:100::112]:8443 was answered by RST")
         dies_by("no signal address of IPv6", signal6("delete"), signal6("add"),
                 "the join to [2001:db8:100::112]:443 was not answered")
         cluster(via="ipvs").write()
         daemon.ask("reload")
-        checks.that("IPVS has the joins' services", settles(lambda: "192.0.2.112:8443" in on("dir1", "ipvsadm", "-Sn").stdout,
-                    True), on("dir1", "ipvsadm", "-Sn").stdout)
+
+        def by_ipvs():
+            return "192.0.2.112:8443" in on("dir1", "ipvsadm", "-Sn").stdout
+
+        checks.that("IPVS has the joins' services", settles(by_ipvs, True))
         dies_by("no further subflows, via = ipvs", limit(0), limit(2))
 
 
