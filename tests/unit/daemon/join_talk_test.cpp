@@ -97,7 +97,7 @@ TEST_CASE("join talk: what is sent, octet by octet, when Linux takes the join") 
   CHECK(outcome(talk) == "");
   CHECK(talk.due().empty());
   CHECK(sent(talk.farewell()) ==
-        "192.0.2.12 a4bf01bb4fbbeb99010bba975004ffff8df10000\n"
+        "192.0.2.12 a4bf01bb4fbbeb99010bba975004ffff8df30000\n"
         "192.0.2.12 a4bf01bbb970655e7e13a8ec8014ffffee7500001e0c700088c29ae1d3029c3a\n");
 }
 
