@@ -208,7 +208,8 @@ TEST_CASE("probes: tcp and mptcp") {
 
 namespace {
 
-/// Takes MPTCP connections of both families to any address until it is destroyed.
+/// Takes MPTCP connections of both families to any address until it is destroyed; nobody accepts
+/// them.
 class MptcpServer {
  public:
   MptcpServer() : fd_(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP)) {
@@ -216,7 +217,7 @@ class MptcpServer {
     at.sin6_family = AF_INET6;
     at.sin6_port = htons(port);
     REQUIRE(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0);
-    REQUIRE(::listen(fd_.get(), 8) == 0);
+    REQUIRE(::listen(fd_.get(), 64) == 0);
   }
 
  private:
