@@ -37,6 +37,7 @@ namespace {
 /// One datagram, also over IPv6's least MTU.
 constexpr std::size_t most_payload = 1200;
 constexpr std::size_t most_label = 63, most_name = 255;  // RFC 1035, 3.1
+constexpr std::size_t most_alpn = 255;                   // RFC 7301, 3.1
 
 /// What goes into the request line and a header as it stands.
 bool is_plain(std::string_view text) {
@@ -144,6 +145,17 @@ void decode_tls(const Node& table, HealthCheck::Tls& tls, Report& report) {
     if (const auto known =
             one_of(found->value, "min_tls", {TlsVersion::v12, TlsVersion::v13}, report))
       tls.only_13 = known == TlsVersion::v13;
+}
+
+void decode_quic(const Node& table, HealthCheck::Quic& quic, Report& report) {
+  if (const Member* found = member(table, "handshake", Kind::boolean))
+    quic.handshake = found->value.boolean;
+  const Member* alpn = member(table, "alpn", Kind::text);
+  if (!alpn) return;
+  quic.alpn = alpn->value.text;
+  if (quic.alpn.empty() || quic.alpn.size() > most_alpn)
+    report.error(alpn->value.at, fmt::format("\"{}\" can't be a protocol's name", quic.alpn),
+                 "1 to 255 octets: \"h3\"");
 }
 
 std::optional<std::string> from_hex(std::string_view text) {
@@ -277,6 +289,10 @@ void check_whole(const Node& table, const HealthCheck& check, Report& report) {
       report.error(via->key_at, "via = \"vip\" has no effect with type \"exec\"",
                    "the program chooses its way itself");
   }
+  if (check.type == CheckType::quic && !check.quic.handshake)
+    for (const std::string_view key : {"alpn", "verify", "ca_file", "tls_name"})
+      if (const Member* found = table.find(key))
+        report.error(found->key_at, fmt::format("{} has no effect without handshake = true", key));
   if (check.type == CheckType::agent) lacks("port", "port = 9777 (where the agents listen)");
 }
 
@@ -287,6 +303,8 @@ struct Fitting {
 };
 constexpr auto http_types = {CheckType::http, CheckType::https};
 constexpr auto https_types = {CheckType::https};
+constexpr auto tls_types = {CheckType::https, CheckType::quic};
+constexpr auto quic_types = {CheckType::quic};
 constexpr auto udp_types = {CheckType::udp};
 constexpr auto sending_types = {CheckType::udp, CheckType::agent};
 constexpr auto exec_types = {CheckType::exec};
@@ -295,8 +313,9 @@ constexpr std::array fittings = {
     Fitting{"method", http_types},    Fitting{"path", http_types},
     Fitting{"host", http_types},      Fitting{"status", http_types},
     Fitting{"header", http_types},    Fitting{"body", http_types},
-    Fitting{"verify", https_types},   Fitting{"ca_file", https_types},
-    Fitting{"tls_name", https_types}, Fitting{"min_tls", https_types},
+    Fitting{"verify", tls_types},     Fitting{"ca_file", tls_types},
+    Fitting{"tls_name", tls_types},   Fitting{"min_tls", https_types},
+    Fitting{"handshake", quic_types}, Fitting{"alpn", quic_types},
     Fitting{"send", sending_types},   Fitting{"send_hex", sending_types},
     Fitting{"expect", udp_types},     Fitting{"expect_hex", udp_types},
     Fitting{"query", dns_types},      Fitting{"record", dns_types},
@@ -347,6 +366,7 @@ void decode_question(const Node& check, HealthCheck& out, Report& report) {
             .value_or(out.type);
   decode_http(check, out.http, report);
   decode_tls(check, out.tls, report);
+  decode_quic(check, out.quic, report);
   decode_datagram(check, out.datagram, report);
   decode_dns(check, out.dns, report);
   out.command = decode_command(check, "command", report);

@@ -164,22 +164,32 @@ void add_join_services(Desired& out, const Service& service, const model::Endpoi
   }
 }
 
-/// What the director asks of its servers at the VIPs goes to the one that the mark names. Their
-/// answers come from an address that is the director's, too; only IPv4 minds.
-void add_check_services(model::NodeState& state, const Config& config, const Director& director) {
-  for (const auto& [service_name, service] : config.services) {
-    if (!service.check || !service.check->through_vip) continue;
-    for (const auto& [name, use] : service.servers)
-      for (const model::Family family : {model::Family::v4, model::Family::v6}) {
-        const Server& server = config.servers.at(name);
-        const auto address = server.address_of(family);
-        if (!address || !service.has_vip_of(family)) continue;
-        model::VirtualService& to = state.ipvs[model::fwmark_service(check_mark(server), family)];
-        to.scheduler = "rr";  // there is nothing to choose
-        to.persistence_prefix = address->full_prefix();
-        to.destinations[{*address, model::Port{}}] = {.weight = model::Weight{1}};
-      }
-    if (service.has_vip_of(model::Family::v4) && director.vip_on != VipOn::none)
+/// What the director asks through IPVS goes to the server that the mark names.
+void add_check_services(model::NodeState& state, const Config& config, const Service& service) {
+  for (const auto& [name, use] : service.servers)
+    for (const model::Family family : {model::Family::v4, model::Family::v6}) {
+      const Server& server = config.servers.at(name);
+      const auto address = server.address_of(family);
+      if (!address || !service.has_vip_of(family)) continue;
+      model::VirtualService& to = state.ipvs[model::fwmark_service(check_mark(server), family)];
+      to.scheduler = "rr";  // there is nothing to choose
+      to.persistence_prefix = address->full_prefix();
+      to.destinations[{*address, model::Port{}}] = {.weight = model::Weight{1}};
+    }
+}
+
+/// Whether answers to checks come from addresses that the director holds itself.
+bool hears_own_addresses(const Service& service) {
+  return service.check && (service.check->through_vip ||
+                           (service.checked_by_joins() && service.mptcp.via != Via::direct));
+}
+
+void add_checks(model::NodeState& state, const Config& config, const Director& director) {
+  for (const auto& [name, service] : config.services) {
+    if (service.checked_by_mark()) add_check_services(state, config, service);
+    // Only IPv4 minds.
+    if (hears_own_addresses(service) && service.has_vip_of(model::Family::v4) &&
+        director.vip_on != VipOn::none)
       state.sysctls["net/ipv4/conf/" + director.interface + "/accept_local"] = "1";
   }
 }
@@ -261,7 +271,7 @@ Desired resolve_director(const Config& config, const Director& director,
     for (const IpAddress& vip : service.vips)
       add_where_clients_look(out.state, director, vip);
   }
-  add_check_services(out.state, config, director);
+  add_checks(out.state, config, director);
   add_ipvs_node(out.state, config, director);
 
   add_routing(out.state, config, director);

@@ -80,6 +80,25 @@ void check_sorry(const DraftService& service,
     }
 }
 
+/// Whether its checks go through IPVS, by the server's mark.
+bool by_mark(const DraftService& service) {
+  if (!service.check) return false;
+  const HealthCheck& check = service.check->value;
+  return check.through_vip || (check.type == CheckType::mptcp && service.via.value == Via::ipvs);
+}
+
+void check_ids(const DraftService& service, const Draft& draft, Report& report) {
+  if (!by_mark(service)) return;
+  const auto servers = draft.servers_by_name();
+  for (const auto& use : service.servers.items) {
+    const DraftServer& server = *servers.at(use.value.name);
+    if (server.id && server.id->value > model::ServerId{UINT16_MAX})
+      report.error(server.id->at,
+                   fmt::format("the check of service {} needs ids up to 65535", service.name),
+                   "it goes through IPVS by a mark with the server's id");
+  }
+}
+
 /// What comes for a VIP reaches a server by IPVS only under direct routing: through a tunnel or
 /// under masquerade the director would have to be its own client.
 void check_through_vip(const DraftService& service, const Draft& draft, Report& report) {
@@ -87,13 +106,6 @@ void check_through_vip(const DraftService& service, const Draft& draft, Report& 
   const Span at = service.check->at;
   if (service.forward_known && service.forward.value != model::Forward::route)
     report.error(at, "via = \"vip\" is for forward = \"dr\"", "via = \"address\"");
-  const auto servers = draft.servers_by_name();
-  for (const auto& use : service.servers.items) {
-    const DraftServer& server = *servers.at(use.value.name);
-    if (server.id && server.id->value > model::ServerId{UINT16_MAX})
-      report.error(server.id->at,
-                   fmt::format("via = \"vip\" of service {} needs ids up to 65535", service.name));
-  }
   for (const auto& vip : service.vips.items)
     for (const DraftDirector& director : draft.directors) {
       const auto same = [&](const auto& item) { return item.value.family() == vip.value.family(); };
@@ -105,13 +117,11 @@ void check_through_vip(const DraftService& service, const Draft& draft, Report& 
 
 /// Marks of services and those of checks through the VIP.
 void check_marks_apart(const Draft& draft, Report& report) {
-  const bool used = std::ranges::any_of(draft.services, [](const DraftService& service) {
-    return service.check && service.check->value.through_vip;
-  });
+  const bool used = std::ranges::any_of(draft.services, by_mark);
   for (const DraftService& service : draft.services)
     if (used && service.fwmark && (service.fwmark->value & ~UINT16_MAX) == check_marks)
       report.error(service.fwmark->at,
-                   "marks from 0x6c620000 to 0x6c62ffff are for checks with via = \"vip\"");
+                   "marks from 0x6c620000 to 0x6c62ffff are for checks through IPVS");
 }
 
 void check_track(const DraftService& service, const ByName& all, Report& report) {
@@ -147,6 +157,7 @@ void check_health(const Draft& draft, Report& report) {
     check_sorry(service, servers, report);
     check_track(service, all, report);
     check_through_vip(service, draft, report);
+    check_ids(service, draft, report);
   }
   check_marks_apart(draft, report);
 }

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <boost/asio/ip/udp.hpp>
-#include <random>
 
 #include "asking.hpp"
 #include "datagrams.hpp"
@@ -16,11 +15,6 @@ namespace {
 
 /// A datagram of any server that may be asked: longer ones are cut off.
 constexpr std::size_t most_answer = 4096;
-
-std::uint64_t random_number() {
-  static std::random_device device;
-  return std::uint64_t{device()} << 32U | device();
-}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <random>
 
 namespace lbctl::daemon {
 
@@ -65,6 +66,11 @@ std::expected<int, Verdict> open_socket(const ProbeSpec& spec, int type, int pro
   ::close(fd);
   return std::unexpected(
       unknown(fmt::format("this node can't ask through the VIP: {}", error.message())));
+}
+
+std::uint64_t random_number() {
+  static std::random_device device;
+  return std::uint64_t{device()} << 32U | device();
 }
 
 awaitable<std::optional<Verdict>> connect(Stream& stream, const ProbeSpec& spec) {

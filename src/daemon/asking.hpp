@@ -20,6 +20,8 @@ namespace boost::asio::ssl {
 class context;
 }
 
+struct gnutls_certificate_credentials_st;
+
 namespace lbctl::daemon {
 
 namespace asio = boost::asio;
@@ -41,6 +43,20 @@ std::expected<int, Verdict> open_socket(const ProbeSpec& spec, int type, int pro
 /// Where the question goes: the server's address, or the VIP.
 const model::IpAddress& asked_address(const ProbeSpec& spec);
 
+/// Until something can be read, or until then; now and then for nothing. `socket`: one, or a
+/// stream_descriptor, which the timer's handler may need after this.
+template <class Any>
+awaitable<void> readable(std::shared_ptr<Any> socket, std::chrono::steady_clock::time_point until) {
+  asio::steady_timer timer(socket->get_executor(), until);
+  timer.async_wait([socket](const error_code& ended) {
+    if (!ended) socket->cancel();
+  });
+  co_await socket->async_wait(Any::wait_read, as_value);
+}
+
+/// For what an answer must repeat.
+std::uint64_t random_number();
+
 using Stream = boost::beast::tcp_stream;
 /// Within the check's timeout, which goes on for what follows. Nothing: it is connected.
 awaitable<std::optional<Verdict>> connect(Stream& stream, const ProbeSpec& spec);
@@ -50,15 +66,18 @@ void hang_up(Stream& stream);
 /// What one probe keeps from question to question.
 struct Memory {
   std::shared_ptr<asio::ssl::context> tls;
+  std::shared_ptr<gnutls_certificate_credentials_st> authorities;
   std::optional<User> user;
   AgentState agent;
 };
 
 /// As it is sent.
 std::string http_request(const ProbeSpec& spec);
+awaitable<Verdict> ask_mptcp(const ProbeSpec& spec);
 awaitable<Verdict> ask_http(const ProbeSpec& spec);
 awaitable<Verdict> ask_https(const ProbeSpec& spec, Memory& memory);
-/// udp, dns, quic.
+awaitable<Verdict> ask_quic(const ProbeSpec& spec, Memory& memory);
+/// udp, dns, and quic by version negotiation.
 awaitable<Verdict> ask_datagram(const ProbeSpec& spec);
 awaitable<Verdict> ask_agent(const ProbeSpec& spec, Memory& memory);
 awaitable<Verdict> ask_command(const ProbeSpec& spec, Memory& memory);

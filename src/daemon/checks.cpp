@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "lbctl/config/resolve.hpp"
+
 namespace lbctl::daemon {
 
 using config::CheckType;
@@ -21,6 +23,25 @@ model::Port port_of(const HealthCheck& check, const config::Service& service,
                     const config::ServerUse& use) {
   if (check.port != 0) return model::Port{check.port};
   return service.ports.empty() ? model::Port{} : service.server_port(use, service.ports.front());
+}
+
+/// What only questions of some types need to know.
+void add_details(ProbeSpec& probe, const config::Service& service, const config::Server& server) {
+  if (probe.check.type == CheckType::exec) {
+    probe.service = service.name;
+    probe.server = server.name;
+  }
+  if (probe.check.type == CheckType::quic && probe.check.quic.handshake)
+    for (const config::QuicCid& cid : service.quic.cids)
+      probe.slots.push_back(
+          {cid, config::steering_id(cid.scheme, server).value_or(model::ServerId{})});
+  if (!service.checked_by_joins()) return;
+  for (model::EndpointKey signal : service.announced(server)) {
+    if (signal.address.family() != probe.address.family()) continue;
+    if (number(signal.port) == 0) signal.port = probe.port;
+    probe.joins.push_back(signal);
+  }
+  if (service.mptcp.via == config::Via::ipvs) probe.join_mark = config::check_mark(server);
 }
 
 /// One for each family of the VIPs: connections go to the server's address of that family. Through
@@ -43,11 +64,8 @@ std::vector<ProbeSpec> probes_of(const config::Service& service, const config::D
     if (source != director.addresses.end())
       out.push_back({*address, port, {{vip, *source, config::check_mark(server)}}, check, {}, {}});
   }
-  if (check.type == CheckType::exec)
-    for (ProbeSpec& probe : out) {
-      probe.service = service.name;
-      probe.server = server.name;
-    }
+  for (ProbeSpec& probe : out)
+    add_details(probe, service, server);
   return out;
 }
 
@@ -69,6 +87,14 @@ health::ServicePlan policy_of(const config::Service& service) {
                           .track = {}};
   if (!service.track.empty()) out.track = service.track;
   return out;
+}
+
+/// Unlike for unlike slots.
+std::string text(const ProbeSpec::CidSlot& slot) {
+  const auto& [scheme, key_file] = slot.cid;
+  return fmt::format("{} {} {} {} {} {} {} {} {} {}", name(scheme.format), scheme.config,
+                     scheme.id_length, scheme.nonce_length, scheme.version, scheme.offset,
+                     scheme.length, scheme.encrypted, slot.id.text(), key_file);
 }
 
 }  // namespace
@@ -98,12 +124,18 @@ std::string ProbeSpec::id() const {
   add(check.datagram.send);
   add(check.datagram.expect.value_or(""));
   add(check.dns.name);
+  add(check.quic.alpn);
+  for (const CidSlot& slot : slots)
+    add(text(slot));
   for (const std::string& word : check.command.words)
     add(word);
   for (const std::string& text : {check.command.user, service, server})
     add(text);
-  return out + fmt::format(" {} {} {} {} {}", status, check.tls.verify, check.tls.only_13,
-                           check.datagram.expect.has_value(), check.dns.record);
+  for (const model::EndpointKey& signal : joins)
+    add(signal.text());
+  return out + fmt::format(" {} {} {} {} {} {} {}", join_mark, check.quic.handshake, status,
+                           check.tls.verify, check.tls.only_13, check.datagram.expect.has_value(),
+                           check.dns.record);
 }
 
 Questions questions_of(const config::Config& config, const config::Director& director) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lbctl/config/config.hpp"
 #include "lbctl/model/address.hpp"
@@ -25,7 +26,16 @@ struct ProbeSpec {
   std::optional<Through> through;
   config::HealthCheck check;
   std::string service, server;  ///< exec, which is told of them; else empty
-  std::string id() const;       ///< unique; begins as people know it: "http 192.0.2.11:80"
+  /// mptcp: what the server announces for joins, of the address's family. `join_mark`: not 0 where
+  /// IPVS would take joins itself, also from here; it names the server.
+  std::vector<model::EndpointKey> joins;
+  std::uint32_t join_mark = 0;
+  struct CidSlot {
+    config::QuicCid cid;
+    model::ServerId id;  ///< what it calls this server
+  };
+  std::vector<CidSlot> slots;  ///< quic with a handshake: the service's, without keys
+  std::string id() const;      ///< unique; begins as people know it: "http 192.0.2.11:80"
   std::string title() const;
 };
 

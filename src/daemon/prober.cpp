@@ -1,10 +1,6 @@
 // Asks one server again and again; how each kind of question is put stands in ask_*.cpp.
 #include "prober.hpp"
 
-#include <linux/mptcp.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
@@ -18,27 +14,11 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-/// SOL_MPTCP; Debian 12's libc has no name for it.
-constexpr int level_mptcp = 284;
-
-/// A socket that fell back to TCP either says so or knows nothing of MPTCP any more.
-Verdict mptcp_spoken(Stream& stream) {
-  mptcp_info info{};
-  socklen_t size = sizeof info;
-  const int got =
-      ::getsockopt(stream.socket().native_handle(), level_mptcp, MPTCP_INFO, &info, &size);
-  if (got != 0 || (info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK) != 0)
-    return wrong("the server speaks TCP without MPTCP");
-  return right();
-}
-
-/// tcp and mptcp.
-awaitable<Verdict> ask_connection(const ProbeSpec& spec) {
+awaitable<Verdict> ask_tcp(const ProbeSpec& spec) {
   Stream stream(co_await asio::this_coro::executor);
   if (auto trouble = co_await connect(stream, spec)) co_return *trouble;
-  Verdict out = spec.check.type == CheckType::mptcp ? mptcp_spoken(stream) : right();
   hang_up(stream);
-  co_return out;
+  co_return right();
 }
 
 class Asking : public Probe {
@@ -83,22 +63,24 @@ class Asking : public Probe {
   static awaitable<Verdict> ask(State& state) {
     switch (state.spec.check.type) {
       case CheckType::tcp:
+        return ask_tcp(state.spec);
       case CheckType::mptcp:
-        return ask_connection(state.spec);
+        return ask_mptcp(state.spec);
       case CheckType::http:
         return ask_http(state.spec);
       case CheckType::https:
         return ask_https(state.spec, state.memory);
       case CheckType::udp:
       case CheckType::dns:
-      case CheckType::quic:
         return ask_datagram(state.spec);
+      case CheckType::quic:
+        return ask_quic(state.spec, state.memory);
       case CheckType::exec:
         return ask_command(state.spec, state.memory);
       case CheckType::agent:
         return ask_agent(state.spec, state.memory);
     }
-    return ask_connection(state.spec);
+    return ask_tcp(state.spec);
   }
 
   Shared state_;

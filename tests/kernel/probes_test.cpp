@@ -3,8 +3,11 @@
 #include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <functional>
 #include <set>
 #include <thread>
@@ -25,27 +28,33 @@ namespace {
 
 constexpr std::uint16_t port = 7000;
 
-Verdict ask(config::HealthCheck check) {
-  check.timeout = 1;
+Verdict ask(ProbeSpec spec) {
+  spec.check.timeout = 1;
   boost::asio::io_context io;
   Verdict out;
-  const auto probe = start_probe(
-      io, {*model::IpAddress::parse("127.0.0.1"), model::Port{port}, {}, check, "web", "rs1"}, {},
-      [&](const Verdict& verdict) {
-        out = verdict;
-        io.stop();
-        return std::chrono::hours(1);
-      });
+  const auto probe = start_probe(io, std::move(spec), {}, [&](const Verdict& verdict) {
+    out = verdict;
+    io.stop();
+    return std::chrono::hours(1);
+  });
   io.run();
   return out;
 }
 
+model::IpAddress ip(const char* text) {
+  return *model::IpAddress::parse(text);
+}
+
 /// "right", "right 50%", "wrong: why", "unknown: why".
-std::string told(const config::HealthCheck& check) {
-  const Verdict verdict = ask(check);
+std::string told(const ProbeSpec& spec) {
+  const Verdict verdict = ask(spec);
   if (verdict.answer == Answer::right)
     return verdict.percent ? "right " + std::to_string(*verdict.percent) + "%" : "right";
   return (verdict.answer == Answer::wrong ? "wrong: " : "unknown: ") + verdict.why;
+}
+
+std::string told(const config::HealthCheck& check) {
+  return told(ProbeSpec{ip("127.0.0.1"), model::Port{port}, {}, check, "web", "rs1"});
 }
 
 Fd listen_at(int type, int protocol = 0) {
@@ -259,6 +268,123 @@ TEST_CASE("probes: tcp and mptcp") {
   }
   const Fd mptcp = listen_at(SOCK_STREAM, IPPROTO_MPTCP);
   CHECK(told({.type = CheckType::mptcp}) == "right");
+}
+
+namespace {
+
+/// Takes MPTCP connections of both families to any address until it is destroyed; nobody accepts
+/// them.
+class MptcpServer {
+ public:
+  MptcpServer() : fd_(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP)) {
+    sockaddr_in6 at{};
+    at.sin6_family = AF_INET6;
+    at.sin6_port = htons(port);
+    REQUIRE(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0);
+    REQUIRE(::listen(fd_.get(), 64) == 0);
+  }
+
+ private:
+  Fd fd_;
+};
+
+std::string told_of_join(const char* address, const char* signal, std::uint16_t to = port) {
+  return told(ProbeSpec{.address = ip(address),
+                        .port = model::Port{port},
+                        .check = {.type = CheckType::mptcp},
+                        .joins = {{ip(signal), model::Port{to}}}});
+}
+
+}  // namespace
+
+TEST_CASE("probes: mptcp with a join to another address") {
+  const Namespace space;
+  const Inside inside(space);
+  tests::run("ip address add 2001:db8::2/128 dev lo");
+  CHECK(told_of_join("127.0.0.1", "127.0.0.2") == "wrong: connect: Connection refused");
+  const MptcpServer server;
+  CHECK(told_of_join("127.0.0.1", "127.0.0.2") ==
+        "wrong: it answers without the C flag: joins would go to the VIP");
+  tests::run("sysctl -qw net.mptcp.allow_join_initial_addr_port=0");
+  CHECK(told_of_join("127.0.0.1", "127.0.0.2") == "right");
+  CHECK(told_of_join("::1", "2001:db8::2") == "right");
+  CHECK(told_of_join("127.0.0.1", "127.0.0.2", port + 1) ==
+        "wrong: the join to 127.0.0.2:7001 was answered by RST");
+  // Nobody's address.
+  CHECK(told_of_join("127.0.0.1", "192.0.2.1") ==
+        "wrong: the join to 192.0.2.1:7000 was not answered in time");
+  tests::run("ip mptcp limits set subflows 0");
+  CHECK(told_of_join("127.0.0.1", "127.0.0.2")
+            .starts_with("wrong: the join to 127.0.0.2:7000 was answered by RST"));
+  CHECK(told_of_join("::1", "2001:db8::2")
+            .starts_with("wrong: the join to [2001:db8::2]:7000 was answered by RST"));
+  CHECK(tests::run("ss -Htn state syn-recv").empty());  // no join is left half made
+}
+
+namespace {
+
+/// An HTTP/3 server with id 2 in its connection IDs, until it is destroyed.
+class H3Server {
+ public:
+  explicit H3Server(const std::string& folder) : pid_(::fork()) {
+    const std::string log = folder + "/h3.log", key = folder + "/key.pem",
+                      cert = folder + "/cert.pem";
+    if (pid_ == 0) {
+      ::execl(LBCTL_H3_SERVER, "h3_server", "--listen", "127.0.0.1:7000,[::1]:7000", "--name",
+              "rs2", "--layout",
+              "{ scheme = \"quic-lb\", config = 0, id_length = 2, nonce_length = 6 }", "--id", "2",
+              "--key", key.c_str(), "--cert", cert.c_str(), "--log", log.c_str(), nullptr);
+      ::_exit(127);
+    }
+    tests::run("for i in $(seq 100); do grep -c listening " + log +
+               " 2>/dev/null | grep -qx 2 && exit 0; sleep 0.1; done; exit 1");
+  }
+  H3Server(const H3Server&) = delete;
+  H3Server& operator=(const H3Server&) = delete;
+  ~H3Server() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+ private:
+  pid_t pid_;
+};
+
+}  // namespace
+
+TEST_CASE("probes: a QUIC handshake under a connection ID that names the server") {
+  const TempDir temp;
+  const Namespace space;
+  const Inside inside(space);
+  tests::run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout " +
+             temp.path + "/key.pem -out " + temp.path +
+             "/cert.pem -days 2 -subj /CN=lbctl.test -addext subjectAltName=DNS:lbctl.test 2>&1");
+  const config::QuicCid cid{{.config = 0, .id_length = 2, .nonce_length = 6}, ""};
+  const auto spec = [&](const char* address, std::uint64_t id) {
+    return ProbeSpec{.address = ip(address),
+                     .port = model::Port{port},
+                     .check = {.type = CheckType::quic,
+                               .tls = {.ca_file = temp.path + "/cert.pem", .name = "lbctl.test"},
+                               .quic = {.handshake = true}},
+                     .slots = {{cid, {.low = id}}}};
+  };
+  CHECK(told(spec("127.0.0.1", 2)) == "wrong: answer: Connection refused");
+  const H3Server server(temp.path);
+  CHECK(told(spec("127.0.0.1", 2)) == "right");
+  CHECK(told(spec("::1", 2)) == "right");
+  CHECK(told(spec("127.0.0.1", 3)).find("names server 2, not 3") != std::string::npos);
+  auto other = spec("127.0.0.1", 2);
+  other.check.tls.name = "lbctl.example";
+  CHECK(told(other).starts_with("wrong: certificate: "));
+  other.check.tls = {};  // the system's authorities know nothing of it
+  CHECK(told(other).starts_with("wrong: certificate: "));
+  other.check.tls.verify = false;
+  CHECK(told(other) == "right");
+  other.check.quic.alpn = "no such protocol";
+  CHECK(told(other).starts_with("wrong: the server closed the connection: "));
+  other.slots.front().cid.key_file = temp.path + "/no-such-key";
+  CHECK(told(other).starts_with("unknown: "));
+  CHECK(tests::run("grep -c 'closed by the client' " + temp.path + "/h3.log") != "0\n");
 }
 
 TEST_CASE("hooks: one at a time for each service, and of what happens meanwhile only the last") {

@@ -45,15 +45,28 @@ class H3Servers:
 
     def __init__(self, lab, *extra, layout=LAYOUT, port=443, id_of=lambda server: int(server.removeprefix("rs"))):
         self.lab = lab
-        pem = certificate(lab)
-        self.logs, self.processes = {}, []
-        for server in lab.servers:
-            log = self.logs[server] = os.path.join(lab.folder, f"h3-{server}-{port}.log")
-            self.processes.append(lab.start(
-                server, H3_SERVER, "--listen", f"0.0.0.0:{port},[::]:{port}", "--name", server,
-                "--layout", layout, "--id", id_of(server), *pem, "--idle-timeout", "300s", "--log", log, *extra))
-        for server in lab.servers:
+        self.extra, self.layout, self.port = extra, layout, port
+        self.logs = {server: os.path.join(lab.folder, f"h3-{server}-{port}.log") for server in lab.servers}
+        self.processes = [self.start(server, id_of(server)) for server in lab.servers]
+        self.wait()
+
+    def start(self, server, number):
+        return self.lab.start(
+            server, H3_SERVER, "--listen", f"0.0.0.0:{self.port},[::]:{self.port}", "--name", server,
+            "--layout", self.layout, "--id", number, *certificate(self.lab), "--idle-timeout", "300s",
+            "--log", self.logs[server], *self.extra)
+
+    def wait(self):
+        for server in self.lab.servers:
             wait_for(f"{server}'s HTTP/3 server", lambda: len(events(self.logs[server], "listening")) == 2)
+
+    def restart(self, server, number):
+        """With this server id, right or wrong."""
+        at = self.lab.servers.index(server)
+        stop(self.processes[at])
+        os.remove(self.logs[server])
+        self.processes[at] = self.start(server, number)
+        self.wait()
 
     def events(self, kind):
         """[(server, event)] of all servers."""

@@ -184,6 +184,12 @@ struct Service {
 
   bool has(Protocol protocol) const { return protocols.contains(protocol); }
   bool has_vip_of(model::Family family) const;
+  /// Whether the daemon's checks join the MPTCP connections that they make.
+  bool checked_by_joins() const { return check && check->type == CheckType::mptcp; }
+  /// Whether what checks send goes through IPVS, which then needs the server's check_mark().
+  bool checked_by_mark() const {
+    return check && (check->through_vip || (checked_by_joins() && mptcp.via == Via::ipvs));
+  }
   /// Whether packets for it may come to this server.
   bool involves(const std::string& server) const {
     return servers.contains(server) || sorry_server == server;

@@ -42,7 +42,7 @@ struct HealthCheck {
     std::string body;     ///< must occur in the answer's
     friend auto operator<=>(const Http&, const Http&) = default;
   } http;
-  struct Tls {  ///< https
+  struct Tls {  ///< https, and quic with a handshake
     bool verify = true;
     std::string ca_file;  ///< empty: the system's authorities
     std::string name;     ///< in SNI and the certificate; empty: that of the host
@@ -60,6 +60,11 @@ struct HealthCheck {
     std::uint16_t record = 6;  ///< SOA
     friend auto operator<=>(const Dns&, const Dns&) = default;
   } dns;
+  struct Quic {
+    bool handshake = false;   ///< else version negotiation only
+    std::string alpn = "h3";  ///< the application's protocol
+    friend auto operator<=>(const Quic&, const Quic&) = default;
+  } quic;
   Command command;  ///< exec
   friend auto operator<=>(const HealthCheck&, const HealthCheck&) = default;
 };

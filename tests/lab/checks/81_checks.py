@@ -1,11 +1,12 @@
-"""Each kind of check sees its service die and come back: http by header, udp, dns, quic, exec, agent."""
+"""Each kind of check sees its service die and come back: http by header, udp, dns, quic, exec, agent, MPTCP joins."""
 
 import os
+import re
 import shutil
 import signal
 import time
 
-from daemonkit import QUICK, V4, Daemon, Web, certificate, destinations, leaves_and_returns, metric
+from daemonkit import QUICK, V4, Daemon, Web, certificate, destinations, echo_on, leaves_and_returns, metric
 from labkit import HERE, Lab, on, settles, stop, wait_for
 from livekit import Cluster, service
 from quickit import H3Servers
@@ -225,4 +226,88 @@ def agents(checks):
         checks.that("the file's hash", "lbctl_config_hash{hash=" in metric())
 
 
-SCENARIOS = [datagrams, header_and_tls, programs, agents]
+def joins(checks):
+    """mptcp: the C flag and a join to the signal address, at the server and at the VIP, by both families"""
+    with Lab() as lab:
+        def cluster(**mptcp):
+            check = QUICK | {"type": "mptcp"}
+            return Cluster({
+                "joined": service([443], ["mptcp"], ALL) | {"check": check, "mptcp": mptcp},
+                "through": service([8443], ["mptcp"], ALL) | {"check": check | {"via": "vip"}, "mptcp": mptcp},
+            }, daemon={"reconcile": "5s"})
+
+        cluster().write()
+        lab.apply(*lab.servers)
+        for server in lab.servers:
+            echo_on(lab, server, 443)
+            echo_on(lab, server, 8443)
+        daemon = Daemon(lab)
+
+        def dies_by(what, die, revive, *reasons):
+            # Both services see it.
+            all_together(checks, {f"mptcp, {what}": (443, "TCP", die, revive),
+                                  f"mptcp through the VIP, {what}": (8443, "TCP", nothing, nothing)})
+            for why in reasons:
+                checks.that(f"it says why: {why}", why in daemon.said(), daemon.said())
+
+        def on_rs2(*words):
+            return lambda: on("rs2", *words)
+
+        def limit(subflows):
+            return on_rs2("ip", "mptcp", "limits", "set", "subflows", subflows)
+
+        def flag(allowed):
+            return on_rs2("sysctl", "-qw", f"net.mptcp.allow_join_initial_addr_port={allowed}")
+
+        def signal6(action):
+            return on_rs2("ip", "address", action, "2001:db8:100::112/128", "dev", "lo")
+
+        dies_by("no C flag", flag(1), flag(0), "mptcp 192.0.2.12:443: it answers without the C flag",
+                "mptcp [2001:db8:100::12]:8443 through 2001:db8:100::100: it answers without the C flag")
+        dies_by("no further subflows", limit(0), limit(2),
+                "the join to 192.0.2.112:443 was answered by RST",
+                "the join to [2001:db8:100::112]:8443 was answered by RST")
+        dies_by("no signal address of IPv6", signal6("delete"), signal6("add"),
+                "the join to [2001:db8:100::112]:443 was not answered")
+        cluster(via="ipvs").write()
+        daemon.ask("reload")
+
+        def by_ipvs():
+            return "192.0.2.112:8443" in on("dir1", "ipvsadm", "-Sn").stdout
+
+        checks.that("IPVS has the joins' services", settles(by_ipvs, True))
+        dies_by("no further subflows, via = ipvs", limit(0), limit(2))
+
+
+def handshake(checks):
+    """quic: a whole handshake under a connection ID that names the server, at the server and at the VIP"""
+    with Lab() as lab:
+        check = QUICK | {"type": "quic", "handshake": True, "alpn": "h3", "ca_file": f"{lab.folder}/cert.pem",
+                         "tls_name": "lbctl.test", "timeout": "4s", "interval": "4s", "fall": 1}
+        Cluster({
+            "h3": service([443], ["quic"], ALL) | {"check": check},
+            "through": service([8443], ["quic"], ALL) | {"check": check | {"via": "vip"}},
+        }, daemon={"reconcile": "5s"}).write()
+        lab.apply(*lab.servers)
+        h3, through = H3Servers(lab), H3Servers(lab, port=8443)
+        daemon = Daemon(lab)
+        all_together(checks, {
+            "quic, another server's id": (443, "UDP", lambda: h3.restart("rs2", 3), lambda: h3.restart("rs2", 2)),
+            # Nobody's, too; with another's, packets through the VIP would go there.
+            "quic through the VIP, nobody's id": (8443, "UDP", lambda: through.restart("rs2", 9),
+                                                  lambda: through.restart("rs2", 2)),
+        })
+        said = daemon.said()
+        for why in (r"quic 192\.0\.2\.12:443: its connection ID [0-9a-f]{18} names server 3, not 2",
+                    r"through 192\.0\.2\.100: its connection ID [0-9a-f]{18} names server 9, not 2",
+                    r"through 2001:db8:100::100: its connection ID [0-9a-f]{18} names server 9, not 2"):
+            checks.that(f"it says why: {why}", re.search(why, said), said)
+        reasons = {event["reason"] for _, event in h3.events("close")}
+        checks.equal("connections are closed, not left to time out", reasons, {"closed by the client"})
+
+
+def nothing():
+    pass
+
+
+SCENARIOS = [datagrams, joins, handshake, header_and_tls, programs, agents]

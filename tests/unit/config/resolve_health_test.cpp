@@ -119,6 +119,24 @@ TEST_CASE("resolve health: checks through the VIP have a service by mark for eac
   CHECK(got.state.sysctls.at("net/ipv4/conf/eth0/accept_local") == "1");
 }
 
+TEST_CASE("resolve health: answers to joins come from addresses that the director holds") {
+  const auto of = [](const std::string& mptcp, const char* check) {
+    return director(
+        test::config_of(test::with_nodes(web + ("mptcp = { via = \"" + mptcp + "\" }\n") + check)),
+        {});
+  };
+  const char* const accept_local = "net/ipv4/conf/eth0/accept_local";
+  const char* const joins = "check = { type = \"mptcp\" }\n";
+  CHECK(of("forward", joins).state.sysctls.at(accept_local) == "1");
+  CHECK(!of("forward", "check = {}\n").state.sysctls.contains(accept_local));
+  CHECK(!of("direct", joins).state.sysctls.contains(accept_local));
+  // IPVS would take them itself, and bring them nowhere once the server failed.
+  const Desired ipvs = of("ipvs", joins);
+  CHECK(weights(ipvs, fwmark_service(0x6c620002, Family::v4)) == "192.0.2.12:0=1 ");
+  CHECK(!of("ipvs", "check = {}\n").state.ipvs.contains(fwmark_service(0x6c620002, Family::v4)));
+  CHECK(!of("forward", joins).state.ipvs.contains(fwmark_service(0x6c620002, Family::v4)));
+}
+
 TEST_CASE("resolve health: an operator's drain goes before health") {
   const Config config = test::config_of(test::with_nodes(web));
   const std::vector<DrainIntent> drains{{.server = "rs2", .since = UnixTime{1000}}};

@@ -139,3 +139,60 @@ check = { type = "exec", command = ["/bin/a"] }
         "exec /bin/a for web 192.0.2.11:80\nexec /bin/a for web 192.0.2.12:80\n");
   CHECK(got.probes.begin()->second.server == "rs1");
 }
+
+TEST_CASE("checks: a QUIC handshake must come to connection IDs that name the server") {
+  const auto asked = [](const std::string& cid, const std::string& check) {
+    const auto loaded = config::read_text(
+        test::nodes + ("[services.h3]\nvip = [\"192.0.2.101\"]\nports = [443]\n"
+                       "protocols = [\"quic\"]\nservers = [\"rs2\"]\nquic.cid = " +
+                       cid + "\ncheck = { type = \"quic\", " + check + " }\n"),
+        "test.toml");
+    REQUIRE(loaded.ok());
+    return questions_of(*loaded.config, loaded.config->directors.at("dir1")).probes;
+  };
+  const std::string own = "{ scheme = \"quic-lb\", config = 0, id_length = 2, nonce_length = 6 }";
+  const auto shaken = asked(own, "handshake = true");
+  REQUIRE(shaken.size() == 1);
+  REQUIRE(shaken.begin()->second.slots.size() == 1);
+  CHECK(shaken.begin()->second.slots.front().id == model::ServerId{.low = 2});
+  CHECK(asked("{ scheme = \"dpvs\" }", "handshake = true").begin()->second.slots.front().id ==
+        model::address_id(*model::IpAddress::parse("192.0.2.12")));
+  CHECK(asked(own, "port = 443").begin()->second.slots.empty());
+  std::set<std::string> ids;
+  for (const char* check : {"port = 443", "handshake = true", "handshake = true, alpn = \"x\""})
+    ids.insert(asked(own, check).begin()->first);
+  ids.insert(asked("{ scheme = \"msquic\" }", "handshake = true").begin()->first);
+  CHECK(ids.size() == 4);
+}
+
+TEST_CASE("checks: of an MPTCP service joins are asked for at what the server announces") {
+  const auto joins = [](const char* mptcp, const char* check) {
+    std::string file = test::nodes;
+    for (const std::string number : {"1", "2"})
+      file.replace(file.find("id = " + number), 6,
+                   "id = " + number + "\nsignal = [\"192.0.2.11" + number + "\", \"2001:db8::11" +
+                       number + "\"]");
+    file +=
+        "[services.joined]\nvip = [\"192.0.2.101\", \"2001:db8::101\"]\nports = [443]\n"
+        "protocols = [\"mptcp\"]\nservers = [\"rs2\"]\n";
+    const auto loaded = config::read_text(file + mptcp + check, "test.toml");
+    REQUIRE(loaded.ok());
+    std::string out;
+    for (const auto& [id, probe] :
+         questions_of(*loaded.config, loaded.config->directors.at("dir1")).probes) {
+      out += probe.title() + ":";
+      for (const model::EndpointKey& signal : probe.joins)
+        out += " " + signal.text();
+      out += probe.join_mark != 0 ? " by mark\n" : "\n";
+    }
+    return out;
+  };
+  CHECK(joins("", "check = { type = \"tcp\" }\n") ==
+        "tcp 192.0.2.12:443:\ntcp [2001:db8::12]:443:\n");
+  CHECK(joins("", "check = { type = \"mptcp\" }\n") ==
+        "mptcp 192.0.2.12:443: 192.0.2.112:443\n"
+        "mptcp [2001:db8::12]:443: [2001:db8::112]:443\n");
+  CHECK(joins("mptcp = { via = \"ipvs\" }\n", "check = { type = \"mptcp\", port = 444 }\n") ==
+        "mptcp 192.0.2.12:444: 192.0.2.112:444 by mark\n"
+        "mptcp [2001:db8::12]:444: [2001:db8::112]:444 by mark\n");
+}
