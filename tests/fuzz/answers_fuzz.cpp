@@ -1,5 +1,5 @@
 // Fuzzes what servers answer to dns, quic, agent and mptcp checks. The first octet chooses which.
-// Each input is an answer, and also what follows the right beginning of one; and the page of a peer.
+// Each input is an answer, and also what follows the right beginning of one; and a peer's page.
 #include <array>
 #include <cstdio>
 #include <cstdlib>

@@ -38,9 +38,14 @@ const std::map<std::string_view, std::string_view> beside = {
 };
 
 /// The type of check to which its key means something.
-const std::map<std::string, std::string_view> check_type = {
-    {"path", "http"},     {"method", "http"}, {"verify", "https"},
-    {"min_tls", "https"}, {"query", "dns"},   {"record", "dns"},
+const std::map<std::string, std::string_view> check_of = {
+    {"path", "type = \"http\"\n"},
+    {"method", "type = \"http\"\n"},
+    {"verify", "type = \"https\"\n"},
+    {"min_tls", "type = \"https\"\n"},
+    {"query", "type = \"dns\"\n"},
+    {"record", "type = \"dns\"\n"},
+    {"alpn", "type = \"quic\"\nhandshake = true\n"},
 };
 
 /// What its service must say for a table of it to mean something.
@@ -174,9 +179,9 @@ TEST_CASE("schema: what leaving a key out means is what writing it means") {
     if (!is_value || spec.pattern.starts_with("mptcp.")) continue;
     CAPTURE(spec.pattern);
     std::string text = file_with(spec, std::string(spec.fallback));
-    if (const auto type = check_type.find(parts_of(spec.pattern).back());
-        spec.pattern.starts_with("services.*.check.") && type != check_type.end())
-      text += fmt::format("type = \"{}\"\n", type->second);
+    if (const auto check = check_of.find(parts_of(spec.pattern).back());
+        spec.pattern.starts_with("services.*.check.") && check != check_of.end())
+      text += check->second;
     const Loaded with = read_text(text, "t");
     REQUIRE_MESSAGE(with.ok(), test::said(with));
     const auto line = text.find(
